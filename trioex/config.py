@@ -1,0 +1,231 @@
+"""What a user may set, checked when it is set.
+
+`ExchangeConfig` is an exchange and the keys to it; its `websocket` is the `WebSocketConfig`
+that a manager takes. Secrets never appear in a repr.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+import attrs
+
+from .channels import ExchangeEnum, suggestion
+from .errors import ConfigError, Verdict, classify
+from .messages import Number
+
+if TYPE_CHECKING:
+    import trio
+
+__all__ = [
+    "Dial",
+    "Environment",
+    "ErrorPolicy",
+    "ExchangeConfig",
+    "Fetch",
+    "OverflowPolicy",
+    "WebSocketConfig",
+    "choice",
+    "parse_exchange",
+]
+
+Dial: TypeAlias = "Callable[[str], Awaitable[trio.abc.Stream]]"
+"""url -> an open byte stream to its host, TLS done. The seam below which a network is."""
+
+Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""url -> the body of a GET. The seam below which REST is."""
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class OverflowPolicy(StrEnum):
+    """What happens to a message when a binding's queue is full."""
+
+    BLOCK = "block"
+    """The router waits: nothing is lost, and everything behind waits too."""
+    LATEST = "latest"
+    """Only the newest message is kept."""
+    DROP_OLDEST = "drop_oldest"
+    """The oldest message makes room."""
+    RAISE = "raise"
+    """`QueueOverflow` is raised, as if by the handler."""
+
+
+class ErrorPolicy(StrEnum):
+    """What an exception in a handler does."""
+
+    RAISE = "raise"
+    """It leaves through the manager's nursery and ends everything."""
+    UNBIND = "unbind"
+    """It is logged and the binding ends."""
+    LOG = "log"
+    """It is logged and the binding goes on."""
+
+
+@attrs.frozen
+class Environment:
+    """Wall time and randomness, the only two things that do not come from Trio's clock.
+
+    Attributes:
+        time_ns: wall time, ns since the epoch.
+        random: the source of jitter.
+    """
+
+    time_ns: Callable[[], int] = time.time_ns
+    random: random.Random = attrs.field(factory=random.Random, repr=False)
+
+
+def choice(enum: type[E], name: str, value: object) -> E:
+    """Convert `value` to a member of `enum`.
+
+    Raises:
+        ConfigError: names the setting, lists what is allowed and suggests a near spelling.
+    """
+    try:
+        return enum(str(value))
+    except ValueError:
+        allowed = [str(each) for each in enum]
+        hint = suggestion(str(value), allowed)
+        raise ConfigError(
+            f"{name}={value!r} is not allowed{hint}; allowed are {', '.join(allowed)}"
+        ) from None
+
+
+def parse_exchange(value: object) -> ExchangeEnum:
+    """Convert `mexc`, `GATEIO` or a member to an ExchangeEnum; raises ConfigError."""
+    return choice(ExchangeEnum, "exchange", value.lower() if isinstance(value, str) else value)
+
+
+def _overflow(value: object) -> OverflowPolicy:
+    return choice(OverflowPolicy, "overflow", value)
+
+
+def _on_error(value: object) -> ErrorPolicy:
+    return choice(ErrorPolicy, "on_error", value)
+
+
+def _optional_exchange(value: object) -> ExchangeEnum | None:
+    return None if value is None else parse_exchange(value)
+
+
+def _in_range(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(f"{attribute.name}={value!r} must be a number")
+        if not low <= value <= high:
+            raise ConfigError(f"{attribute.name}={value!r} must be from {low:g} to {high:g}")
+
+    return check
+
+
+def _one_of(*allowed: object) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in allowed:
+            names = ", ".join(getattr(each, "__name__", repr(each)) for each in allowed)
+            raise ConfigError(f"{attribute.name}={value!r} is not allowed; allowed are {names}")
+
+    return check
+
+
+def _address(*schemes: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is None or (isinstance(value, str) and value.partition("://")[0] in schemes):
+            return
+        wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
+        raise ConfigError(f"{attribute.name}={value!r} must be {wanted}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class WebSocketConfig:
+    """How a manager connects, reads and delivers. Times are seconds.
+
+    Attributes:
+        exchange: which one; taken from the ExchangeConfig where this is part of one.
+        market: `spot`.
+        url, rest_url: other addresses than the venue's own.
+        number_type: `float` or `decimal.Decimal`, the type of prices and quantities.
+        handoff: `channel` puts a memory channel between socket and router, so that reading
+            goes on while a handler is slow; `direct` calls the router from the socket's own
+            task, for the lowest latency.
+        frame_channel_bytes: bound of that memory channel. At half of it slow consumers are
+            reported, at the bound reading pauses.
+        queue_size: messages a binding's queue holds, unless `bind` says otherwise.
+        overflow, on_error: policies of a binding, unless `bind` says otherwise.
+        max_message_bytes: a longer message ends the connection.
+        connect_timeout: for one attempt to open a connection, TLS and handshake included, and
+            for the first connection as a whole.
+        subscribe_timeout: a request without an answer is sent again after this.
+        pong_timeout: a peer from which nothing is heard for so long after a ping is dead.
+        ping_interval: between application pings; None for the venue's own.
+        close_timeout: everything that ends in peace ends within this.
+        reconnect: False lets the manager end when its connection ends.
+        backoff_first, backoff_most: delay of the second attempt to reconnect and the most it
+            grows to; the first attempt is made at once.
+        ssl_context: for TLS; None for the system's trust.
+        dial, fetch: replace the network: a byte stream for a URL, a body for a GET.
+        classify: replaces `trioex.errors.classify`.
+        environment: wall time and randomness.
+    """
+
+    exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
+    market: str = "spot"
+    url: str | None = attrs.field(default=None, validator=_address("ws", "wss"))
+    rest_url: str | None = attrs.field(default=None, validator=_address("http", "https"))
+    number_type: type[Number] = attrs.field(default=float, validator=_one_of(float, Decimal))
+    handoff: Literal["channel", "direct"] = attrs.field(
+        default="channel", validator=_one_of("channel", "direct")
+    )
+    frame_channel_bytes: int = attrs.field(default=64 << 20, validator=_in_range(1 << 10, 1 << 40))
+    queue_size: int = attrs.field(default=65_536, validator=_in_range(1, 1 << 40))
+    overflow: OverflowPolicy = attrs.field(default=OverflowPolicy.BLOCK, converter=_overflow)
+    on_error: ErrorPolicy = attrs.field(default=ErrorPolicy.RAISE, converter=_on_error)
+    max_message_bytes: int = attrs.field(default=16 << 20, validator=_in_range(1 << 10, 1 << 32))
+    connect_timeout: float = attrs.field(default=10.0, validator=_in_range(0.001, 3600))
+    subscribe_timeout: float = attrs.field(default=10.0, validator=_in_range(0.001, 3600))
+    pong_timeout: float = attrs.field(default=10.0, validator=_in_range(0.001, 3600))
+    ping_interval: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(0.001, 3600))
+    )
+    close_timeout: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
+    reconnect: bool = attrs.field(default=True, validator=_one_of(True, False))
+    backoff_first: float = attrs.field(default=0.1, validator=_in_range(0.0, 3600))
+    backoff_most: float = attrs.field(default=30.0, validator=_in_range(0.001, 86_400))
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
+    dial: Dial | None = attrs.field(default=None, repr=False)
+    fetch: Fetch | None = attrs.field(default=None, repr=False)
+    classify: Callable[[BaseException], Verdict] = attrs.field(default=classify, repr=False)
+    environment: Environment = attrs.field(factory=Environment, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeConfig:
+    """An exchange, the keys to it, and how its WebSocket is run.
+
+    Attributes:
+        exchange: which one.
+        api_key, api_secret: for private channels; never shown.
+        websocket: the settings a `WebSocketManager` takes; its exchange is filled in.
+    """
+
+    exchange: ExchangeEnum = attrs.field(converter=parse_exchange)
+    api_key: str | None = attrs.field(default=None, repr=False)
+    api_secret: str | None = attrs.field(default=None, repr=False)
+    websocket: WebSocketConfig = attrs.field(factory=WebSocketConfig)
+
+    def __attrs_post_init__(self) -> None:
+        theirs = self.websocket.exchange
+        if theirs is None:
+            filled = attrs.evolve(self.websocket, exchange=self.exchange)
+            object.__setattr__(self, "websocket", filled)
+        elif theirs is not self.exchange:
+            raise ConfigError(
+                f"websocket.exchange={str(theirs)!r} contradicts exchange={str(self.exchange)!r}"
+            )
