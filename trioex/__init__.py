@@ -1,0 +1,81 @@
+"""trioex: live market data of crypto exchanges, for programs written with Trio.
+
+    async with create_exchange_component("gateio", bind_channels={...}) as ws:
+        async with ws.bind("spot.trades.BTCUSDT") as trades:
+            async for trade in trades:
+                ...
+
+The modules, in the order of their dependence:
+
+* `errors`, `channels`, `messages`, `events`, `config`: the words.
+* `frames`, `router`, `subscriptions`, `backoff`, `exchanges`: pure; bytes in, messages out.
+* `transport`, `http`, `handoff`, `connection`, `supervisor`: sockets and tasks.
+* `binding`, `registry`, `manager`, `factory`: what a program holds.
+* `simulator`, `testing`, `cli`: an exchange to try it on, and the command line.
+"""
+
+from .binding import Binding, BindingState
+from .channels import (
+    Channel,
+    ExchangeEnum,
+    PrivateChannelType,
+    PublicChannelType,
+    validate_binding,
+)
+from .config import Environment, ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
+from .errors import (
+    BindingError,
+    ChannelError,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    DecodeError,
+    ManagerClosed,
+    QueueOverflow,
+    SubscriptionRefused,
+    TrioexError,
+    UnknownSymbol,
+)
+from .factory import create_exchange_component, create_websocket_client
+from .instrumentation import LoggingTimer
+from .manager import BaseWebsocketInterface, ManagerStatistics, WebSocketManager
+from .messages import BookDelta, BookSnapshot, BookTicker, Kline, Side, Ticker, Trade
+
+__all__ = [
+    "BaseWebsocketInterface",
+    "Binding",
+    "BindingError",
+    "BindingState",
+    "BookDelta",
+    "BookSnapshot",
+    "BookTicker",
+    "Channel",
+    "ChannelError",
+    "ConfigError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "DecodeError",
+    "Environment",
+    "ErrorPolicy",
+    "ExchangeConfig",
+    "ExchangeEnum",
+    "Kline",
+    "LoggingTimer",
+    "ManagerClosed",
+    "ManagerStatistics",
+    "OverflowPolicy",
+    "PrivateChannelType",
+    "PublicChannelType",
+    "QueueOverflow",
+    "Side",
+    "SubscriptionRefused",
+    "Ticker",
+    "Trade",
+    "TrioexError",
+    "UnknownSymbol",
+    "WebSocketConfig",
+    "WebSocketManager",
+    "create_exchange_component",
+    "create_websocket_client",
+    "validate_binding",
+]

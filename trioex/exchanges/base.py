@@ -350,4 +350,9 @@ class Venue(abc.ABC):
                 raise ChannelError(
                     f"{channel} on {self.exchange} takes {name}= one of {values}, not {value!r}"
                 )
-        return Parameters(**{name: given.get(name, values[0]) for name, values in allowed.items()})
+        # The allowed value itself, not one that only equals it: 5, not 5.0.
+        chosen = {
+            name: values[values.index(given[name]) if name in given else 0]
+            for name, values in allowed.items()
+        }
+        return Parameters(**chosen)

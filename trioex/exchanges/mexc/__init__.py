@@ -1,0 +1,1 @@
+"""MEXC. `spot` is its spot market; protobuf is imported when that module is."""

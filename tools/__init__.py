@@ -1,0 +1,1 @@
+"""Commands for those who work on trioex; none of them is part of the package."""

@@ -1,0 +1,346 @@
+"""Binding: a handler or an iterator on one channel, and the task that serves it.
+
+A binding is made by `bind` and is usable in three ways: awaited, it waits for the exchange's
+confirmation; as a context manager it unbinds on the way out; without a handler it is an async
+iterator of messages.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Generator
+from enum import StrEnum
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import attrs
+import trio
+
+from .channels import Channel, Parameters, validate_handler
+from .config import ErrorPolicy, OverflowPolicy
+from .errors import BindingError
+from .exchanges.base import Topic
+from .router import MessageQueue, Outlet
+
+__all__ = ["Binding", "BindingState", "BindingStatistics", "Handler", "is_async_handler"]
+
+M = TypeVar("M")
+Handler: TypeAlias = Callable[[Any], object]
+
+
+class BindingState(StrEnum):
+    """Where a binding is."""
+
+    PENDING = "pending"
+    """The exchange has not confirmed it, or is not connected."""
+    CONFIRMED = "confirmed"
+    """The exchange confirmed it."""
+    REFUSED = "refused"
+    """The exchange refused it, or its handler failed."""
+    UNBOUND = "unbound"
+    """It was unbound, or the manager ended."""
+
+
+@attrs.frozen
+class BindingStatistics:
+    """A snapshot of one binding.
+
+    Attributes:
+        queued: messages waiting for the handler or iterator; 0 for a sync handler.
+        peak_queued: the most that ever waited.
+        dropped: messages the overflow policy gave up.
+    """
+
+    state: BindingState
+    queued: int
+    peak_queued: int
+    dropped: int
+
+
+def is_async_handler(handler: Handler) -> bool:
+    """Whether calling `handler` gives something to await, as far as can be told beforehand."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    if inspect.iscoroutinefunction(handler):
+        return True
+    call = getattr(handler, "__call__", None)  # noqa: B004  the method itself is looked at
+    if inspect.iscoroutinefunction(call):
+        return True
+    code = getattr(handler, "__code__", None)  # AsyncMock is no function but has its flags
+    return bool(getattr(code, "co_flags", 0) & inspect.CO_COROUTINE)
+
+
+class BindingOwner(Protocol):
+    """What a binding needs of the manager that made it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether confirmations can come."""
+
+    def forget(self, binding: Binding[Any]) -> None:
+        """The binding ended: remove it from the routes and unsubscribe what nobody wants."""
+
+    def serve(self, binding: Binding[Any]) -> None:
+        """Start a task for the binding, now or when the manager runs."""
+
+
+class Binding(Generic[M]):
+    """One handler or iterator on one channel. Made by `bind`, never directly.
+
+    Awaiting it waits until the exchange confirmed the subscription and returns the binding;
+    it raises `SubscriptionRefused` or `UnknownSymbol` where that will not happen. On a manager
+    that is not running it returns at once: the binding is noted. Cancelling the wait leaves
+    the binding bound.
+
+    Iterating ends when the binding is unbound or the manager ended. Each message reaches one
+    of the tasks that iterate.
+
+    Attributes:
+        channel: what it is bound to.
+        parameters: the keywords that were given.
+        topic: the venue's stream that feeds it; None while the symbol is being looked up and
+            for a binding without symbol.
+    """
+
+    def __init__(
+        self,
+        channel: Channel | None,
+        handler: Handler | None,
+        *,
+        parameters: Parameters,
+        label: str,
+        sequence: int,
+        queue_size: int,
+        overflow: OverflowPolicy,
+        on_error: ErrorPolicy,
+        owner: BindingOwner,
+    ) -> None:
+        if handler is not None:
+            validate_handler(handler)
+        self.channel = channel
+        self.parameters = parameters
+        self.topic: Topic | None = None
+        self._label = label
+        self._handler = handler
+        self._owner = owner
+        self._settled = trio.Event()
+        self._error: Exception | None = None
+        self._state = BindingState.PENDING
+        self._scope = trio.CancelScope()
+        self._task: trio.lowlevel.Task | None = None
+        self._busy = 0
+        self._idle = trio.Event()
+        self._done = trio.Event()
+        self._arrival = trio.lowlevel.ParkingLot()
+        # A sync handler has a queue too, unused but for coroutines it unexpectedly returns.
+        self._queue = MessageQueue(queue_size, overflow)
+        self._inline = inline = handler is not None and not is_async_handler(handler)
+        self.needs_task = handler is not None and not inline
+        """Whether a task must serve it: its handler may wait."""
+        self.outlet = Outlet(
+            sequence,
+            handler if inline and handler is not None else self._queue,
+            label=label,
+            on_error=on_error,
+            on_failed=self.fail,
+            on_coroutine=self._adopt,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Binding {self._label} {self._state.name}>"
+
+    @property
+    def state(self) -> BindingState:
+        """Where the binding is."""
+        return self._state
+
+    @property
+    def handler(self) -> Handler | None:
+        """The handler, or None for an iterator and after unbinding."""
+        return self._handler
+
+    def statistics(self) -> BindingStatistics:
+        """Return an immutable snapshot."""
+        queue = self._queue
+        return BindingStatistics(
+            self._state, len(queue.items), max(queue.peak, len(queue.items)), queue.dropped
+        )
+
+    # Its life
+
+    def confirm(self) -> None:
+        """The exchange confirmed it."""
+        if self._state is BindingState.PENDING:
+            self._state = BindingState.CONFIRMED
+            self._settled.set()
+
+    def unconfirm(self) -> None:
+        """The connection that confirmed it is gone."""
+        if self._state is BindingState.CONFIRMED:
+            self._state = BindingState.PENDING
+            self._settled = trio.Event()
+
+    def fail(self, error: Exception) -> None:
+        """It will never be confirmed, or its handler may not go on."""
+        self._end(BindingState.REFUSED, error)
+
+    def unbind(self) -> None:
+        """End it now: not one more message is delivered. Unbinding twice is once.
+
+        A handler that unbinds itself finishes what it is doing; a handler at work elsewhere is
+        cancelled.
+        """
+        self._end(BindingState.UNBOUND, None)
+
+    def _end(self, state: BindingState, error: Exception | None) -> None:
+        if self.has_ended:
+            return
+        self._state = state
+        self._error = error
+        self._handler = None
+        self._owner.forget(self)
+        self._discard()
+        self.outlet.close()
+        self._settled.set()
+        if self._task is None or self._task is not _current_task():
+            self._scope.cancel()
+
+    def _discard(self) -> None:
+        for item in self._queue.items if self._inline else ():
+            item.close()  # a coroutine that will not be awaited says so, loudly, unless closed
+        self._queue.close()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was refused or unbound."""
+        return self._state in (BindingState.REFUSED, BindingState.UNBOUND)
+
+    def end(self, error: Exception) -> None:
+        """The manager ends: nothing more will come, what waits may still be had.
+
+        Args:
+            error: for those who still wait for the confirmation.
+        """
+        self._queue.end()
+        if not self.has_ended:
+            if self._state is BindingState.PENDING:
+                self._error = error
+            self._settled.set()
+
+    def __await__(self) -> Generator[Any, Any, Binding[M]]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Binding[M]:
+        await trio.lowlevel.checkpoint()
+        if self._owner.is_running:
+            await self._settled.wait()
+        if self._error is not None:
+            raise self._error
+        if self._state is BindingState.UNBOUND:
+            raise BindingError(f"{self._label} was unbound before the exchange confirmed it")
+        return self
+
+    async def __aenter__(self) -> Binding[M]:
+        try:
+            return await self._wait()
+        except BaseException:
+            self.unbind()
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.unbind()
+
+    # The iterator
+
+    def __aiter__(self) -> Binding[M]:
+        if self._inline or self._handler is not None:
+            raise TypeError(f"{self._label} is bound to a handler and cannot be iterated")
+        return self
+
+    async def __anext__(self) -> M:
+        await trio.lowlevel.checkpoint()
+        if not await self._wait_message():
+            raise StopAsyncIteration
+        message: M = self._queue.pop()
+        return message
+
+    async def _wait_message(self) -> bool:
+        """Wait until there is a message, or none will come any more (False)."""
+        queue = self._queue
+        while not queue.items:
+            if queue.ended:
+                return False
+            queue.wake = self._arrival.unpark_all
+            await self._arrival.park()
+        return True
+
+    # The handler's task
+
+    def _adopt(self, coroutine: object) -> None:
+        """Serve what a sync handler returned in a task of the binding, as an async one."""
+        self._queue.put(coroutine)
+        if not self.needs_task:
+            self.needs_task = True
+            self._owner.serve(self)
+
+    async def run(self) -> None:
+        """Call the handler with each message until the binding ends.
+
+        Raises:
+            Exception: what the handler raised, with the policy `raise`.
+        """
+        self._task = trio.lowlevel.current_task()
+        self._done = trio.Event()
+        try:
+            with self._scope:
+                # No checkpoint between two messages: the queue is refilled by another task,
+                # so this loop cannot run for ever without waiting.
+                while await self._wait_message():
+                    await self._handle(self._queue.pop())
+        finally:
+            self._task = None
+            self._done.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the handler's task has ended; from within that task, return at once."""
+        if self._task is not None and self._task is not _current_task():
+            await self._done.wait()
+
+    async def drain(self) -> None:
+        """Handle what waits, here and now; for a manager that is not running."""
+        while self._queue.items and self.needs_task:
+            await self._handle(self._queue.pop())
+
+    async def wait_idle(self) -> None:
+        """Wait until the handler has finished everything that was put so far."""
+        while self.needs_task and (self._queue.items or self._busy):
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    async def _handle(self, message: Any) -> None:
+        handler = self._handler
+        if handler is None:
+            return
+        self._busy += 1
+        try:
+            result: object = message if self._inline else handler(message)
+            if isinstance(result, Awaitable):
+                await result
+        except Exception as error:  # noqa: BLE001  the policy decides
+            self.outlet.failed(error)
+        finally:
+            self._busy -= 1
+            self._idle.set()
+
+
+def _current_task() -> trio.lowlevel.Task | None:
+    try:
+        return trio.lowlevel.current_task()
+    except RuntimeError:  # outside of Trio: a binding may be made and ended there
+        return None

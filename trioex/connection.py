@@ -1,0 +1,207 @@
+"""The life of one socket: opened, asked for its subscriptions, kept alive, judged, left.
+
+A `Connection` is one attempt; whoever runs it decides about the next. It ends with a reason
+that is returned, not raised, so that what leaves through the nursery is only what handlers
+raise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeAlias
+
+import trio
+
+from .config import Dial, WebSocketConfig
+from .errors import ConnectFailed, ConnectionLost, PeerSilent, TrioexError
+from .exchanges.base import Control, Venue
+from .frames import Batch
+from .router import OnControl
+from .subscriptions import Subscriptions
+from .transport import WebSocket, open_websocket
+
+__all__ = ["Connection", "Deliver", "TokenBucket"]
+
+Deliver: TypeAlias = Callable[[OnControl, Batch], Awaitable[None]]
+
+
+class TokenBucket:
+    """Paces requests: a burst of one second's worth, then the rate.
+
+    In no second more than twice the rate is sent, so a rate is half of the venue's limit.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = rate
+        self._time = -math.inf
+
+    async def take(self) -> None:
+        """Wait until one more request may be sent. Not a checkpoint when it may at once."""
+        now = trio.current_time()
+        self._tokens = min(self._rate, self._tokens + (now - self._time) * self._rate)
+        self._time = now
+        self._tokens -= 1
+        if self._tokens < 0:
+            await trio.sleep(-self._tokens / self._rate)
+
+
+class Connection:
+    """One socket of a venue.
+
+    Args:
+        deliver: awaited with each batch that is read, in order, and with what to call for
+            the frames in it that are no pushes.
+        on_control: what that calls, with this connection.
+        on_open: called when the WebSocket is open, before anything is asked.
+
+    Attributes:
+        is_open: whether requests can be sent.
+        has_data: whether a batch came since everything wanted was confirmed.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        config: WebSocketConfig,
+        subscriptions: Subscriptions,
+        deliver: Deliver,
+        on_control: Callable[[Connection, Control], None],
+        on_open: Callable[[], None],
+        bucket: TokenBucket,
+        dial: Dial,
+    ) -> None:
+        self._venue = venue
+        self._config = config
+        self._subscriptions = subscriptions
+        self._deliver = deliver
+        self._on_control: OnControl = partial(on_control, self)
+        self._on_open = on_open
+        self._bucket = bucket
+        self._dial = dial
+        self._scope = trio.CancelScope()
+        self._work = trio.Event()
+        self._stopping = trio.Event()
+        self._held_up = 0
+        self._released = -math.inf
+        self._reason: TrioexError | None = None
+        self.url = config.url or venue.url
+        self.is_open = False
+        self.has_data = False
+        self.batches = 0
+
+    def wake(self) -> None:
+        """There are requests to send."""
+        self._work.set()
+
+    def stop(self) -> None:
+        """Leave in peace within the close timeout, or at once where nothing is open yet."""
+        self._stopping.set()
+        if not self.is_open:
+            self._scope.cancel()
+
+    async def run(self) -> TrioexError | None:
+        """Open the connection and hold it until it ends. A connection runs once.
+
+        Returns:
+            Why it ended or could not be opened, or None after `stop`.
+
+        Raises:
+            Exception: what `deliver` raised.
+        """
+        timeout = self._config.connect_timeout
+        scope = self._scope
+        scope.deadline = trio.current_time() + timeout
+        with scope:
+            try:
+                async with open_websocket(
+                    self.url,
+                    self._receive,
+                    dial=self._dial,
+                    environment=self._config.environment,
+                    max_message_bytes=self._config.max_message_bytes,
+                    close_timeout=self._config.close_timeout,
+                ) as socket:
+                    # The scope must end after the block it was opened around: its deadline is
+                    # lifted instead.
+                    scope.deadline = math.inf
+                    self.is_open = True
+                    await self._hold(socket)
+            except ConnectFailed as error:
+                return error
+            finally:
+                self.is_open = False
+        if self._reason is None and scope.cancelled_caught:
+            return ConnectFailed(f"{self.url} could not be opened within {timeout:g} s")
+        return self._reason
+
+    # Reading
+
+    async def _receive(self, batch: Batch) -> None:
+        self.batches += 1
+        self.has_data = self._subscriptions.settled
+        self._held_up += 1
+        try:
+            await self._deliver(self._on_control, batch)
+        finally:
+            self._held_up -= 1
+            self._released = trio.current_time()
+
+    # Holding
+
+    async def _hold(self, socket: WebSocket) -> None:
+        self._on_open()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._request, socket)
+            nursery.start_soon(self._keep_alive, socket)
+            nursery.start_soon(self._watch, socket)
+            await self._stopping.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _watch(self, socket: WebSocket) -> None:
+        try:
+            await socket.wait_closed()
+        except ConnectionLost as error:
+            self._reason = self._reason or error
+        self._stopping.set()
+
+    async def _request(self, socket: WebSocket) -> None:
+        """Send what the subscriptions want, batched by whoever woke us in the same moment."""
+        while True:
+            self._work = trio.Event()
+            for request in self._subscriptions.requests(self._config.environment.time_ns()):
+                await self._bucket.take()
+                if not await self._send(socket, request.text):
+                    return
+                self._subscriptions.sent(request, trio.current_time())
+            await self._work.wait()
+
+    async def _keep_alive(self, socket: WebSocket) -> None:
+        """Ping at the venue's interval, and call a peer dead that answers nothing.
+
+        A reader that waits for a slow handler reads nothing and proves nothing: the peer is
+        judged only by the time in which somebody listened.
+        """
+        interval = self._config.ping_interval or self._venue.rules.ping_interval
+        patience = self._config.pong_timeout
+        while True:
+            await trio.sleep(interval)
+            asked = trio.current_time()
+            ping = self._venue.ping(self._config.environment.time_ns())
+            with trio.move_on_after(patience) as sending:
+                if not await self._send(socket, ping):
+                    return
+            await trio.sleep_until(asked + patience)
+            heard = max(socket.last_read, self._released)
+            if sending.cancelled_caught or (heard < asked and not self._held_up):
+                self._reason = PeerSilent(f"{self.url}: silent for {patience:g} s after a ping")
+                self._scope.cancel()  # no goodbye to somebody who does not listen
+
+    async def _send(self, socket: WebSocket, text: str) -> bool:
+        try:
+            await socket.send(text)
+        except ConnectionLost:  # `_watch` says why
+            return False
+        return True

@@ -1,0 +1,79 @@
+"""Decoders for the pushes of Gate.io spot: bytes to messages.
+
+A decoder is made once a topic. It parses in one go into the struct of its channel, and a
+frame that does not fit is looked at again only then, to tell an empty push from a wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Protocol
+
+from ...errors import DecodeError
+from ...messages import Number
+from ..base import Decoder, Topic
+from .endpoints import TRADES
+from .spot_keys import split_key
+from .spot_messages import CHANNELS, Messages, Stream
+from .spot_wire import Push
+from .wire import MALFORMED, number_form, parser, require_finite
+
+__all__ = ["make_decoder"]
+
+
+class _Numbered(Protocol):
+    def numbers(self) -> Iterable[Number]: ...
+
+
+def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
+    """A decoder for the pushes of `topic`, as `Venue.decoder` promises it."""
+    parts = split_key(topic.key)
+    assert parts is not None
+    channel, name, _ = parts
+    struct, build = CHANNELS[channel]
+    parse = parser(_form(struct[number_form(number_type)], channel)).decode
+    is_exact = number_type is Decimal
+    chosen = topic.parameters
+    stream = Stream(
+        name, topic.channel.symbol or "", chosen.interval or "", chosen.depth, number_type
+    )
+
+    def decode(frame: bytes, received: int) -> Messages:
+        try:
+            push = parse(frame)
+            if push.result is None:
+                return ()
+            if is_exact:
+                _require_finite(push.result)
+            return build(stream, push, received)
+        except (*MALFORMED, DecodeError) as error:
+            if _is_empty(frame):
+                return ()
+            raise DecodeError(f"{topic.name}: no push of this channel: {error}") from error
+
+    return decode
+
+
+def _form(result: Any, channel: str) -> Any:
+    # An old client's notes show trades in an array; all documents show one object.
+    if channel == TRADES:
+        result = result | list[result]
+    return Push[result | None]
+
+
+def _require_finite(result: _Numbered | list[_Numbered]) -> None:
+    for each in result if isinstance(result, list) else (result,):
+        require_finite(each.numbers())
+
+
+_parse_any = parser(Push[Any]).decode
+
+
+def _is_empty(frame: bytes) -> bool:
+    """Whether the result is there and holds nothing, which is no error."""
+    try:
+        result: object = _parse_any(frame).result
+    except MALFORMED:
+        return False
+    return result == {}

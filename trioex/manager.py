@@ -1,0 +1,592 @@
+"""WebSocketManager: what a program holds. It ties bindings, router and lines together.
+
+Its life is one nursery inside `run`, in three rings: the tasks of the bindings outside, the
+router's within, the lines' innermost. Leaving goes from the inside out: lines close, what
+they had read is routed, queues are drained; whatever is not done by the deadline is
+cancelled. A second way to end does not exist.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from enum import Enum, auto
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import attrs
+import trio
+
+from .binding import Binding, BindingStatistics, Handler
+from .channels import Channel, Parameters, PrivateChannelType, PublicChannelType, validate_handler
+from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
+from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
+from .events import ConnectionEvent, Disconnected, SlowConsumer, SubscriptionRefused
+from .exchanges import Venue, open_venue
+from .frames import Batch
+from .handoff import FrameChannel
+from .registry import Registry
+from .router import OnControl, Outlet, Router
+from .subscriptions import Outcome
+from .supervisor import Line, Lines, LineStatistics
+
+__all__ = [
+    "BaseWebsocketInterface",
+    "ChannelName",
+    "ConnectionHandlers",
+    "ManagerStatistics",
+    "Unbound",
+    "WebSocketManager",
+]
+
+_log = logging.getLogger("trioex.manager")
+
+ChannelName: TypeAlias = str | PublicChannelType | PrivateChannelType | Channel
+ConnectionHandlers: TypeAlias = Handler | Iterable[Handler]
+
+_EVENT_QUEUE = 1024
+"""Events a slow connection handler may be behind; the oldest are dropped beyond."""
+
+
+class BaseWebsocketInterface(abc.ABC):
+    """Something handlers can be bound to: channels in, typed messages out."""
+
+    @abc.abstractmethod
+    def bind(self, channel: ChannelName, handler: Handler | None = None) -> Binding[Any]:
+        """Bind a handler, or without one an iterator, to a channel."""
+
+    @abc.abstractmethod
+    def unbind(self, channel: ChannelName, handler: Handler | None = None) -> Unbound:
+        """End the bindings of a channel, or those of one handler."""
+
+
+class Unbound:
+    """What `unbind` returns: the bindings it ended.
+
+    Nothing more is delivered to them already. Awaiting it waits until handlers that were at
+    work have ended.
+    """
+
+    def __init__(self, bindings: Iterable[Binding[Any]]) -> None:
+        self.bindings = tuple(bindings)
+
+    def __repr__(self) -> str:
+        return f"<Unbound {len(self.bindings)}>"
+
+    def __await__(self) -> Generator[Any, Any, Unbound]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Unbound:
+        await trio.lowlevel.checkpoint()
+        for binding in self.bindings:
+            await binding.wait_ended()
+        return self
+
+
+@attrs.frozen
+class ManagerStatistics:
+    """An immutable snapshot of a manager.
+
+    Attributes:
+        frames: frames routed so far, control frames included.
+        unrouted: pushes that nobody had bound.
+        empty: pushes without content.
+        undecodable: pushes that were not what their channel promises.
+        skipped: frames that were neither push nor control, by reason.
+        waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most.
+        lines: one each connection.
+        bindings: by `str(binding)`, in the order of binding.
+    """
+
+    frames: int
+    unrouted: int
+    empty: int
+    undecodable: int
+    skipped: Mapping[str, int]
+    waiting_bytes: int
+    peak_waiting_bytes: int
+    lines: tuple[LineStatistics, ...]
+    bindings: tuple[tuple[str, BindingStatistics], ...]
+
+    @property
+    def answers(self) -> int:
+        """Acknowledgements and refusals heard on all lines."""
+        return sum(line.answers for line in self.lines)
+
+
+class _State(Enum):
+    NEW = auto()
+    RUNNING = auto()
+    ENDING = auto()
+    CLOSED = auto()
+
+
+class WebSocketManager(BaseWebsocketInterface):
+    """Connections to one market of one exchange, and the handlers bound to its channels.
+
+    Run it as a context manager or in a nursery of yours::
+
+        async with WebSocketManager(config) as ws: ...
+        ws = await nursery.start(WebSocketManager(config).run)
+
+    Both are ready once the exchange confirmed what was bound before. Leaving the block ends
+    everything within `close_timeout`; cancelling it ends everything at once and delivers
+    nothing more. An exception of a handler leaves through the nursery, in a group.
+
+    Args:
+        config: a `WebSocketConfig` (`ExchangeConfig.websocket`) or an `ExchangeConfig`.
+        bind_channels: channel to handler, or to several; bound at once.
+        connection_handlers: called with each event of `trioex.events`.
+
+    Raises:
+        ConfigError: names the setting and what is allowed.
+    """
+
+    def __init__(
+        self,
+        config: WebSocketConfig | ExchangeConfig,
+        *,
+        bind_channels: Mapping[Any, Handler | Iterable[Handler]] | None = None,
+        connection_handlers: ConnectionHandlers | None = None,
+    ) -> None:
+        self.config = config = _websocket_config(config)
+        assert config.exchange is not None
+        self._venue = open_venue(config.exchange, config.market)
+        self._state = _State.NEW
+        self._router = Router(self._venue, config.number_type)
+        self._channel = FrameChannel[OnControl](config.frame_channel_bytes, self._on_half)
+        deliver = self._channel.send if config.handoff == "channel" else self._route
+        self._lines = Lines(self._venue, config, self, deliver)
+        self._registry = Registry(
+            self._venue, config, self._router, self._lines, on_resolved=self._check_ready
+        )
+        self._listeners: list[Binding[ConnectionEvent]] = []
+        self._room = trio.lowlevel.ParkingLot()
+        self._ready = trio.Event()
+        self._ending = trio.Event()
+        self._closed = trio.Event()
+        self._failure: TrioexError | None = None
+        self._last_failure = ""
+        self._context: contextlib.AbstractAsyncContextManager[None] | None = None
+        for handler in _handlers("connection_handlers", connection_handlers):
+            self.bind_events(handler)
+        for channel, handlers in _bind_channels(bind_channels).items():
+            for handler in _handlers(f"bind_channels[{str(channel)!r}]", handlers):
+                self.bind(channel, handler)
+
+    def __repr__(self) -> str:
+        bound = len(self._registry.bindings)
+        return (
+            f"<WebSocketManager {self._venue.exchange} {self._venue.market} "
+            f"{self._state.name}, {bound} bound>"
+        )
+
+    @property
+    def venue(self) -> Venue:
+        """The venue it speaks to: its rules, its instruments, the channels it offers."""
+        return self._venue
+
+    # Binding
+
+    def bind(
+        self,
+        channel: ChannelName,
+        handler: Handler | None = None,
+        *,
+        depth: int | None = None,
+        interval: str | None = None,
+        speed: str | None = None,
+        timezone: str | None = None,
+        batch: bool | None = None,
+        symbols: str | None = None,
+        queue_size: int | None = None,
+        overflow: OverflowPolicy | str | None = None,
+        on_error: ErrorPolicy | str | None = None,
+    ) -> Binding[Any]:
+        """Bind a handler, or without one an iterator, to a channel.
+
+        Works before, while and after connecting, from anywhere, handlers included. The
+        subscription is asked for at once; await the binding to know that it was confirmed.
+
+        Args:
+            channel: `spot.trades.BTCUSDT`; without a symbol, every message of the kind that
+                arrives for symbols subscribed otherwise.
+            handler: called with each message. A sync handler runs in the router and must not
+                block; an async one has a task and a queue of its own.
+            depth, interval, speed, timezone, batch: see `trioex.channels.Parameters`.
+            symbols: `"all"` subscribes the venue's all-symbols stream.
+            queue_size, overflow, on_error: instead of the configured ones.
+
+        Raises:
+            BindingError: a `ValueError`, at once, for what can never work: the name, the
+                handler, a keyword, a channel the venue does not offer.
+            ManagerClosed: the manager has ended.
+        """
+        parsed = Channel.parse(channel)
+        if handler is not None:
+            validate_handler(handler)
+        if symbols not in (None, "all"):
+            raise BindingError(f"symbols={symbols!r} is not allowed; allowed is 'all'")
+        if symbols == "all" and parsed.symbol is not None:
+            raise BindingError(
+                f"symbols='all' contradicts the symbol of {str(parsed)!r}; "
+                f"bind {str(parsed.type)!r}"
+            )
+        self._check_open()
+        binding = self._registry.make(
+            parsed,
+            handler,
+            label=str(parsed),
+            parameters=Parameters(
+                depth=depth, interval=interval, speed=speed, timezone=timezone, batch=batch
+            ),
+            queue_size=queue_size,
+            overflow=overflow,
+            on_error=on_error,
+        )
+        self._registry.add(binding, every=symbols == "all")
+        return binding
+
+    def unbind(
+        self, channel: ChannelName | Binding[Any], handler: Handler | None = None
+    ) -> Unbound:
+        """End the bindings of a channel (those of `handler`, if given), or one binding.
+
+        When it returns, not one more message is delivered to them and their handlers' tasks
+        are cancelled; the last binding of a channel unsubscribes. Where nothing is bound it
+        does nothing. Await what it returns to wait until handlers at work have ended.
+
+        Raises:
+            ChannelError: the channel is no channel.
+        """
+        if isinstance(channel, Binding):
+            found = [channel]
+        else:
+            found = self._registry.find(Channel.parse(channel), handler)
+        for binding in found:
+            binding.unbind()
+        return Unbound(found)
+
+    def bind_events(self, handler: Handler | None = None) -> Binding[ConnectionEvent]:
+        """Bind a handler, or without one an iterator, to the events of `trioex.events`."""
+        self._check_open()
+        binding = self._registry.make(
+            None,
+            handler,
+            label="connection events",
+            queue_size=_EVENT_QUEUE,
+            overflow=OverflowPolicy.DROP_OLDEST,
+        )
+        self._registry.add_listener(binding)
+        self._listeners.append(binding)
+        return binding
+
+    def _check_open(self) -> None:
+        if self._state in (_State.ENDING, _State.CLOSED):
+            raise ManagerClosed(f"{self!r} has ended; make a new manager")
+
+    # Its life
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[WebSocketManager] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Connect and deliver until `aclose`; made for `nursery.start`.
+
+        It is started once the exchange confirmed what was bound before. Cancelling it ends
+        everything at once.
+
+        Raises:
+            ConnectFailed: no connection could be opened within `connect_timeout`.
+            TrioexError: the exchange refused the connection for good.
+            ManagerClosed: it ran already.
+        """
+        if self._state is not _State.NEW:
+            raise ManagerClosed(f"{self!r} runs only once; make a new manager")
+        self._state = _State.RUNNING
+        try:
+            await self._run(task_status)
+        finally:
+            self._state = _State.CLOSED
+            self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
+            self._closed.set()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _run(self, task_status: trio.TaskStatus[WebSocketManager]) -> None:
+        async with trio.open_nursery() as bindings:
+            self._registry.start(bindings)
+            async with trio.open_nursery() as router:
+                if self.config.handoff == "channel":
+                    router.start_soon(self._route_batches)
+                async with trio.open_nursery() as lines:
+                    self._lines.start(lines)
+                    lines.start_soon(self._expire_requests)
+                    await self._wait_ready()
+                    if self._failure is None:
+                        task_status.started(self)
+                    await self._ending.wait()
+                    self._state = _State.ENDING
+                    deadline = trio.current_time() + self.config.close_timeout
+                    bindings.cancel_scope.deadline = deadline
+                    self._lines.stop()
+                self._channel.close()
+            self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
+
+    async def _wait_ready(self) -> None:
+        timeout = self.config.connect_timeout
+        with trio.move_on_after(timeout):
+            await self._ready.wait()
+        if not self._ready.is_set() and not any(line.is_open for line in self._lines):
+            self._end(ConnectFailed(f"no connection within {timeout:g} s: {self._last_failure}"))
+
+    async def _expire_requests(self) -> None:
+        """Ask again for what is not answered; never while answers may wait behind a handler."""
+        while not self._ending.is_set():
+            with trio.move_on_after(self.config.subscribe_timeout / 2):
+                await self._ending.wait()
+            if not self._channel.waiting:
+                self._lines.expire()
+
+    async def aclose(self) -> None:
+        """End in peace: what was read is delivered, within `close_timeout`. Twice is once.
+
+        Cancelled, it stops waiting; the manager ends all the same.
+        """
+        if self._state is _State.NEW:
+            self._state = _State.CLOSED
+            self._registry.end(ManagerClosed(f"{self!r} ended before it ran"))
+            self._closed.set()
+        self._end(None)
+        await self._closed.wait()
+
+    async def wait_closed(self) -> None:
+        """Wait until the manager has ended."""
+        await self._closed.wait()
+
+    async def __aenter__(self) -> Self:
+        self._context = self._open()
+        await self._context.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        context, self._context = self._context, None
+        assert context is not None
+        return await context.__aexit__(exc_type, exc, traceback)
+
+    @contextlib.asynccontextmanager
+    async def _open(self) -> AsyncIterator[None]:
+        """The nursery around the block; an exception of the block leaves as it is, in no group."""
+        raised: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            try:
+                await nursery.start(self.run)
+                yield
+            except Exception as error:  # noqa: BLE001  raised again below, outside the nursery
+                raised = error
+                nursery.cancel_scope.cancel()
+            self._end(None)
+        if raised is not None:
+            raise raised
+
+    # What lines tell
+
+    def on_event(self, event: ConnectionEvent) -> None:
+        """Give an event to everybody who bound to them."""
+        if isinstance(event, Disconnected):
+            self._last_failure = event.reason
+        for binding in tuple(self._listeners):
+            if binding.has_ended:
+                self._listeners.remove(binding)
+                continue
+            try:
+                result = binding.outlet.put(event)
+            except Exception as error:  # noqa: BLE001  the policy decides
+                binding.outlet.failed(error)
+            else:
+                if hasattr(result, "__await__"):
+                    binding.outlet.on_coroutine(result)
+        self._check_ready()
+
+    def on_outcome(self, line: Line, outcome: Outcome) -> None:
+        """Confirm or fail the bindings of one subscription."""
+        for error in self._registry.on_outcome(outcome):
+            _log.error("%s", error)
+            self.on_event(
+                SubscriptionRefused(
+                    self._venue.exchange,
+                    self._venue.market,
+                    line.number,
+                    self.config.environment.time_ns(),
+                    error.channel,
+                    error.reason,
+                    error.code,
+                )
+            )
+        self._check_ready()
+
+    def on_lost(self, line: Line) -> None:
+        """Nothing on the line is confirmed any more."""
+        self._registry.on_lost(line)
+
+    def on_end(self, failure: TrioexError | None) -> None:
+        """A line ended for good."""
+        if failure is not None:
+            self._end(failure)
+        elif not self.config.reconnect and not any(each.is_open for each in self._lines):
+            self._end(None)
+
+    def _end(self, failure: TrioexError | None) -> None:
+        self._failure = self._failure or failure
+        self._ready.set()
+        self._ending.set()
+
+    def _check_ready(self) -> None:
+        if self._registry.is_resolved and all(
+            line.is_open and line.subscriptions.settled for line in self._lines
+        ):
+            self._ready.set()
+
+    # Routing
+
+    async def _route_batches(self) -> None:
+        channel = self._channel
+        while True:
+            try:
+                on_control, batch = await channel.receive()
+            except trio.EndOfChannel:
+                return
+            await self._route(on_control, batch)
+            channel.routed(batch)
+
+    async def _route(self, on_control: OnControl, batch: Batch) -> None:
+        frames = iter(batch.frames)
+        while self._router.feed(frames, batch.text, batch.received, on_control):
+            await self._wait_room(self._router.waiting_for)
+
+    async def _wait_room(self, outlet: Outlet | None) -> None:
+        queue = outlet.queue if outlet is not None else None
+        while queue is not None and queue.is_full:
+            queue.on_room = self._room.unpark_all
+            await self._room.park()
+
+    def _on_half(self, waiting: int) -> None:
+        outlet = self._router.waiting_for
+        blocked = outlet is not None and outlet.queue is not None and outlet.queue.is_full
+        self.on_event(
+            SlowConsumer(
+                self._venue.exchange,
+                self._venue.market,
+                -1,
+                self.config.environment.time_ns(),
+                outlet.label if blocked and outlet is not None else None,
+                waiting,
+                self.config.frame_channel_bytes,
+            )
+        )
+
+    # Looking in, and testing
+
+    def statistics(self) -> ManagerStatistics:
+        """Return an immutable snapshot."""
+        router = self._router
+        return ManagerStatistics(
+            frames=router.frames,
+            unrouted=router.unrouted,
+            empty=router.empty,
+            undecodable=router.undecodable,
+            skipped=dict(router.skipped),
+            waiting_bytes=self._channel.waiting,
+            peak_waiting_bytes=self._channel.peak,
+            lines=tuple(line.statistics() for line in self._lines),
+            bindings=tuple((str(each), each.statistics()) for each in self._registry.bindings),
+        )
+
+    async def process_test_message(self, raw: str | bytes | None = None) -> int:
+        """Route one raw frame as if it had been read; handlers have finished when it returns.
+
+        Args:
+            raw: text, or bytes as they stand on the wire; None routes one well-formed sample
+                of every bound channel.
+
+        Returns:
+            How many frames were routed to a binding.
+
+        Works on a manager that is not running, too: async handlers are then called here.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self._registry.is_running:
+            self._registry.guess()
+        now = self.config.environment.time_ns()
+        if raw is None:
+            samples = [self._venue.sample(topic, now) for topic in self._registry.topics()]
+        else:
+            samples = [_frame(raw)]
+        before = self._router.unrouted
+        for frame, text in samples:
+            await self._test(Batch(text, [frame], now, len(frame)))
+        return len(samples) - (self._router.unrouted - before)
+
+    async def _test(self, batch: Batch) -> None:
+        frames = iter(batch.frames)
+        while True:
+            paused = self._router.feed(frames, batch.text, batch.received, _no_control)
+            for binding in self._registry.bindings:
+                if self._registry.is_running:
+                    await binding.wait_idle()
+                else:
+                    await binding.drain()
+            if not paused:
+                return
+            await self._wait_room(self._router.waiting_for)
+
+
+def _no_control(_control: object) -> None:
+    """A test message that is no push concerns no connection."""
+
+
+def _frame(raw: str | bytes) -> tuple[bytes, bool]:
+    """A raw frame and whether it is text: bytes are, when they begin as JSON does."""
+    if isinstance(raw, str):
+        return raw.encode(), True
+    return bytes(raw), raw.lstrip()[:1] in (b"{", b"[")
+
+
+def _websocket_config(config: object) -> WebSocketConfig:
+    if isinstance(config, ExchangeConfig):
+        config = config.websocket
+    if not isinstance(config, WebSocketConfig):
+        raise ConfigError(f"config must be a WebSocketConfig or an ExchangeConfig, not {config!r}")
+    if config.exchange is None:
+        raise ConfigError(
+            "config.exchange is missing: use ExchangeConfig(exchange=…).websocket, "
+            "or WebSocketConfig(exchange=…)"
+        )
+    return config
+
+
+def _bind_channels(given: object) -> Mapping[Any, Handler | Iterable[Handler]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"bind_channels must map channels to handlers, and {given!r} does not")
+    return given
+
+
+def _handlers(name: str, given: ConnectionHandlers | None) -> list[Handler]:
+    """One handler, several, or none."""
+    if given is None:
+        return []
+    if callable(given):
+        return [given]
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        handlers = list(given)
+        if all(callable(each) for each in handlers):
+            return handlers
+    raise ConfigError(f"{name} must be a handler or several, not {given!r}")

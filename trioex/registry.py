@@ -1,0 +1,294 @@
+"""The bindings of one manager: who is bound to what, and what must be subscribed for it.
+
+Everything here is synchronous but the one look-up of the instrument list, which is fetched
+when a symbol is asked for that the shipped list does not hold.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+
+from .binding import Binding, Handler
+from .channels import Channel, Parameters, suggestion
+from .config import ErrorPolicy, OverflowPolicy, WebSocketConfig, choice
+from .errors import (
+    BindingError,
+    DecodeError,
+    HttpError,
+    ManagerClosed,
+    SubscriptionRefused,
+    UnknownSymbol,
+)
+from .exchanges.base import Instruments, Topic, Venue
+from .http import fetch
+from .router import Router
+from .subscriptions import Outcome
+from .supervisor import Line, Lines
+
+__all__ = ["Registry"]
+
+_log = logging.getLogger("trioex.registry")
+
+
+class Registry:
+    """Bindings, the routes they need and the subscriptions they share."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        config: WebSocketConfig,
+        router: Router,
+        lines: Lines,
+        on_resolved: Callable[[], None],
+    ) -> None:
+        self._venue = venue
+        self._config = config
+        self._router = router
+        self._lines = lines
+        self._on_resolved = on_resolved
+        self._bindings: dict[Binding[Any], None] = {}
+        self._by_topic: dict[str, list[Binding[Any]]] = {}
+        self._unresolved: list[Binding[Any]] = []
+        self._sequence = 0
+        self._nursery: trio.Nursery | None = None
+        self._looking_up: trio.CancelScope | None = None
+        self.is_running = False
+
+    @property
+    def bindings(self) -> list[Binding[Any]]:
+        """All of them, in the order of binding."""
+        return list(self._bindings)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the symbol of every binding is known."""
+        return not self._unresolved
+
+    # Binding
+
+    def make(
+        self,
+        channel: Channel | None,
+        handler: Handler | None,
+        *,
+        label: str,
+        parameters: Parameters | None = None,
+        queue_size: int | None = None,
+        overflow: OverflowPolicy | str | None = None,
+        on_error: ErrorPolicy | str | None = None,
+    ) -> Binding[Any]:
+        """Make a binding with the configured policies where none are given; bind nothing yet."""
+        config = self._config
+        size = config.queue_size if queue_size is None else queue_size
+        if not isinstance(size, int) or size < 1:
+            raise BindingError(f"queue_size={size!r} must be a whole number from 1")
+        try:
+            policy = choice(OverflowPolicy, "overflow", overflow or config.overflow)
+            errors = choice(ErrorPolicy, "on_error", on_error or config.on_error)
+        except ValueError as error:
+            raise BindingError(str(error)) from None
+        self._sequence += 1
+        return Binding(
+            channel,
+            handler,
+            parameters=parameters or Parameters(),
+            label=label,
+            sequence=self._sequence,
+            queue_size=size,
+            overflow=policy,
+            on_error=errors,
+            owner=self,
+        )
+
+    def add(self, binding: Binding[Any], *, every: bool) -> None:
+        """Route and subscribe what a binding asks for.
+
+        Raises:
+            ChannelError: the venue does not offer it.
+        """
+        channel = binding.channel
+        assert channel is not None
+        if channel.type not in self._venue.channels:
+            raise self._venue.refuse(channel)
+        if channel.symbol is None and not every:
+            parameters = self._check(channel, binding.parameters)
+            self._router.bind_general(channel, parameters, binding.outlet)
+            binding.confirm()
+        else:
+            try:
+                self._attach(binding, self._venue.topic(channel, binding.parameters, every=every))
+            except UnknownSymbol:
+                self._unresolved.append(binding)
+                self._start_look_up()
+        self._bindings[binding] = None
+        if binding.needs_task:
+            self.serve(binding)
+
+    def add_listener(self, binding: Binding[Any]) -> None:
+        """A binding to events, which need no subscription."""
+        binding.confirm()
+        self._bindings[binding] = None
+        if binding.needs_task:
+            self.serve(binding)
+
+    def topics(self) -> list[Topic]:
+        """A topic for every bound channel; kinds bound without symbol get one of some symbol."""
+        topics = {each.topic.name: each.topic for each in self._bindings if each.topic is not None}
+        symbol = next(iter(self._venue.instruments))
+        for binding in self._bindings:
+            channel = binding.channel
+            if channel is not None and channel.symbol is None and binding.topic is None:
+                some = attrs.evolve(channel, symbol=symbol)
+                topic = self._venue.topic(some, binding.parameters)
+                topics.setdefault(topic.name, topic)
+        return list(topics.values())
+
+    def _check(self, channel: Channel, parameters: Parameters) -> Parameters:
+        """The parameters of a binding without symbol, in the venue's normal form."""
+        given = parameters.given()
+        if not given:
+            return parameters
+        symbol = next(iter(self._venue.instruments))
+        topic = self._venue.topic(attrs.evolve(channel, symbol=symbol), parameters)
+        return Parameters(**{name: getattr(topic.parameters, name) for name in given})
+
+    def _attach(self, binding: Binding[Any], topic: Topic) -> None:
+        binding.topic = topic
+        self._router.bind(topic, binding.outlet)
+        self._by_topic.setdefault(topic.name, []).append(binding)
+        self._lines.want(topic)
+        line = self._lines.line_of(topic)
+        if line is not None and line.subscriptions.is_confirmed(topic):
+            binding.confirm()
+
+    def forget(self, binding: Binding[Any]) -> None:
+        """A binding ended: remove its routes, and unsubscribe what nobody else wants."""
+        self._bindings.pop(binding, None)
+        self._router.unbind(binding.outlet)
+        if binding in self._unresolved:
+            self._unresolved.remove(binding)
+        topic = binding.topic
+        if topic is None:
+            return
+        others = self._by_topic.get(topic.name, [])
+        if binding in others:
+            others.remove(binding)
+        if not others:
+            self._by_topic.pop(topic.name, None)
+            self._lines.unwant(topic)
+
+    def find(self, channel: Channel, handler: Handler | None) -> list[Binding[Any]]:
+        """The bindings of a channel, or those of them with this handler."""
+        return [
+            binding
+            for binding in self._bindings
+            if binding.channel == channel and (handler is None or binding.handler == handler)
+        ]
+
+    # What the exchange says
+
+    def on_outcome(self, outcome: Outcome) -> list[SubscriptionRefused]:
+        """Confirm or fail the bindings of a topic; return one error a channel that failed."""
+        errors: dict[Channel, SubscriptionRefused] = {}
+        for binding in list(self._by_topic.get(outcome.topic.name, ())):
+            if outcome.reason is None:
+                binding.confirm()
+                continue
+            channel = outcome.topic.channel
+            if channel not in errors:
+                reason = f"{outcome.reason.strip()}{self._hint(channel)}"
+                errors[channel] = SubscriptionRefused(str(channel), reason, outcome.code)
+            binding.fail(errors[channel])
+        return list(errors.values())
+
+    def _hint(self, channel: Channel) -> str:
+        symbol = channel.symbol
+        if symbol is None or symbol in self._venue.instruments:
+            return ""
+        return suggestion(symbol, self._venue.instruments)
+
+    def on_lost(self, line: Line) -> None:
+        """A line was lost: what it carried is not confirmed any more."""
+        for topic in line.subscriptions.topics:
+            for binding in self._by_topic.get(topic.name, ()):
+                binding.unconfirm()
+
+    # Its tasks
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Serve the bindings from now on, in a nursery that outlives them."""
+        self._nursery = nursery
+        self.is_running = True
+        for binding in self._bindings:
+            if binding.needs_task:
+                nursery.start_soon(binding.run)
+        self._start_look_up()
+
+    def serve(self, binding: Binding[Any]) -> None:
+        """Start the task of a binding, if the manager runs."""
+        if self._nursery is not None and self.is_running:
+            self._nursery.start_soon(binding.run)
+
+    def end(self, error: ManagerClosed) -> None:
+        """Nothing more will come; what waits in queues may still be had."""
+        self.is_running = False
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+        for binding in self._bindings:
+            binding.end(error)
+
+    # Symbols
+
+    def _start_look_up(self) -> None:
+        if self._unresolved and self._looking_up is None and self._nursery is not None:
+            self._looking_up = trio.CancelScope()
+            self._nursery.start_soon(self._look_up, self._looking_up)
+
+    async def _look_up(self, scope: trio.CancelScope) -> None:
+        with scope:
+            url = (self._config.rest_url or self._venue.rest_url) + self._venue.instruments_path
+            try:
+                body = await (self._config.fetch or fetch)(url)
+                self._venue.instruments = self._venue.parse_instruments(body)
+                self._resolve(self._fail_unknown)
+            except (HttpError, DecodeError) as error:
+                _log.warning("the instrument list could not be had, symbols are guessed: %s", error)
+                self.guess()
+        self._looking_up = None
+        self._start_look_up()
+
+    def guess(self) -> None:
+        """Take the symbols the list does not hold for what they look like."""
+        self._resolve(self._guess)
+
+    def _resolve(self, otherwise: Callable[[Binding[Any], UnknownSymbol], None]) -> None:
+        unresolved, self._unresolved = self._unresolved, []
+        for binding in unresolved:
+            assert binding.channel is not None
+            try:
+                topic = self._venue.topic(binding.channel, binding.parameters)
+            except UnknownSymbol as error:
+                otherwise(binding, error)
+            else:
+                self._attach(binding, topic)
+        self._on_resolved()
+
+    def _fail_unknown(self, binding: Binding[Any], error: UnknownSymbol) -> None:
+        _log.error("%s: %s", binding.channel, error)
+        binding.fail(error)
+
+    def _guess(self, binding: Binding[Any], error: UnknownSymbol) -> None:
+        channel = binding.channel
+        assert channel is not None
+        assert channel.symbol is not None
+        guessed = self._venue.guess(channel.symbol)
+        if guessed is None:
+            self._fail_unknown(binding, error)
+            return
+        self._venue.instruments = Instruments((*self._venue.instruments.values(), guessed))
+        self._attach(binding, self._venue.topic(channel, binding.parameters))

@@ -1,0 +1,363 @@
+"""From a frame to the handlers bound to its channel, in one synchronous chain.
+
+The rules kept here:
+
+* A frame that nobody bound is not decoded.
+* Bindings of a channel are called in the order of binding, messages in the order of the wire.
+* A closed outlet gets nothing more, not even the message being routed, and refers to nothing.
+* Nothing waits. A full queue with the policy `block` takes the message all the same and makes
+  `Router.feed` pause behind the frame; whoever feeds waits and feeds on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import attrs
+
+from .channels import Channel, Parameters
+from .config import ErrorPolicy, OverflowPolicy
+from .errors import DecodeError, QueueOverflow
+from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
+from .messages import Number
+
+__all__ = ["MessageQueue", "OnControl", "Outlet", "Route", "Router"]
+
+Put: TypeAlias = Callable[[Any], object]
+OnControl: TypeAlias = Callable[[Control], None]
+
+_log = logging.getLogger("trioex.router")
+
+
+def _ignore(_message: object) -> None:
+    """The `put` of a closed outlet."""
+
+
+class MessageQueue:
+    """A bounded queue between the router and one consumer.
+
+    `put` never waits. It returns the queue itself when the policy is `block` and the queue
+    is full, None otherwise: a handler's `put` returns None too, so one test covers both.
+
+    Attributes:
+        items: what waits, oldest first.
+        dropped: messages the policy gave up.
+        peak: the most that ever waited.
+        wake: called once when a message comes or the queue ends; set by a waiting consumer.
+        on_room: called once when a full queue has room again or closes; set by the feeder.
+        ended: no more will come; what waits is still to be had.
+    """
+
+    __slots__ = (
+        "capacity",
+        "dropped",
+        "ended",
+        "items",
+        "on_room",
+        "peak",
+        "policy",
+        "put",
+        "wake",
+    )
+
+    def __init__(self, capacity: int, policy: OverflowPolicy) -> None:
+        self.capacity = capacity
+        self.policy = policy
+        self.items: deque[Any] = deque()
+        self.dropped = 0
+        self.peak = 0
+        self.wake: Callable[[], object] | None = None
+        self.on_room: Callable[[], object] | None = None
+        self.ended = False
+        self.put: Put = getattr(self, f"_put_{policy.value}")
+
+    def _append(self, message: object) -> None:
+        self.items.append(message)
+        if self.wake is not None:
+            self._call("wake")
+
+    def _put_block(self, message: object) -> MessageQueue | None:
+        self._append(message)
+        return self if len(self.items) >= self.capacity else None
+
+    def _put_latest(self, message: object) -> None:
+        self.dropped += len(self.items)
+        self.items.clear()
+        self._append(message)
+
+    def _put_drop_oldest(self, message: object) -> None:
+        if len(self.items) >= self.capacity:
+            self.items.popleft()
+            self.dropped += 1
+        self._append(message)
+
+    def _put_raise(self, message: object) -> None:
+        if len(self.items) >= self.capacity:
+            self.dropped += 1
+            raise QueueOverflow(
+                f"{len(self.items)} messages wait and overflow='raise' allows "
+                f"queue_size={self.capacity}; handle them faster, or choose a larger queue_size "
+                "or another overflow policy"
+            )
+        self._append(message)
+
+    def pop(self) -> Any:
+        """Take the oldest message; IndexError where there is none."""
+        items = self.items
+        if len(items) > self.peak:
+            self.peak = len(items)
+        message = items.popleft()
+        if self.on_room is not None and len(items) < self.capacity:
+            self._call("on_room")
+        return message
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the feeder must wait."""
+        return len(self.items) >= self.capacity and self.policy is OverflowPolicy.BLOCK
+
+    def end(self) -> None:
+        """Let the consumer finish what waits, and take nothing more."""
+        self.ended = True
+        self.put = _ignore
+        if self.wake is not None:
+            self._call("wake")
+
+    def close(self) -> None:
+        """Forget everything that waits and take nothing more."""
+        self.items.clear()
+        self.end()
+        if self.on_room is not None:
+            self._call("on_room")
+
+    def _call(self, slot: str) -> None:
+        callback = getattr(self, slot)
+        setattr(self, slot, None)
+        callback()
+
+
+class Outlet:
+    """Where the messages of one binding go: a sync handler, or a queue.
+
+    Attributes:
+        sequence: the order of binding.
+        put: takes one message; replaced when the outlet closes.
+        queue: the queue, or None where `put` is the handler itself.
+        on_error: what an exception does.
+        on_failed: called with an exception that ends the binding (`unbind`).
+        on_coroutine: called with what a sync handler returned when it is awaitable.
+        label: for messages to people.
+    """
+
+    __slots__ = ("label", "on_coroutine", "on_error", "on_failed", "put", "queue", "sequence")
+
+    def __init__(
+        self,
+        sequence: int,
+        target: Put | MessageQueue,
+        *,
+        label: str,
+        on_error: ErrorPolicy,
+        on_failed: Callable[[Exception], None],
+        on_coroutine: Callable[[object], None],
+    ) -> None:
+        self.sequence = sequence
+        self.label = label
+        self.on_error = on_error
+        self.on_failed = on_failed
+        self.on_coroutine = on_coroutine
+        self.queue = target if isinstance(target, MessageQueue) else None
+        self.put: Put = target.put if isinstance(target, MessageQueue) else target
+
+    def failed(self, error: Exception) -> None:
+        """Apply the error policy: raise on, log, or log and end the binding."""
+        if self.on_error is ErrorPolicy.RAISE:
+            raise error
+        _log.error("the handler of %s raised", self.label, exc_info=error)
+        if self.on_error is ErrorPolicy.UNBIND:
+            self.on_failed(error)
+
+    def close(self) -> None:
+        """Deliver nothing more and refer to no handler."""
+        self.put = _ignore
+        self.on_failed = self.on_coroutine = _ignore
+        if self.queue is not None:
+            self.queue.close()
+
+
+@attrs.define(eq=False)
+class Route:
+    """What happens to the pushes of one topic.
+
+    Attributes:
+        outlets: in the order of binding.
+        messages: delivered so far, counted once however many outlets there are.
+    """
+
+    topic: Topic
+    decode: Decoder
+    outlets: tuple[Outlet, ...] = ()
+    messages: int = 0
+    undecodable: int = 0
+
+
+_by_sequence = attrgetter("sequence")
+
+
+@attrs.define
+class _General:
+    """An outlet for every message of a kind."""
+
+    channel: Channel
+    parameters: Parameters
+    outlet: Outlet
+
+    def wants(self, topic: Topic) -> bool:
+        return topic.channel.type == self.channel.type and self.parameters.accepts(topic.parameters)
+
+
+class Router:
+    """The routes of one manager.
+
+    Attributes:
+        frames: frames seen, control frames included.
+        unrouted: pushes that nobody bound.
+        skipped: frames that were neither push nor control, by reason.
+        undecodable: frames that were not what their topic promised.
+        empty: pushes without content.
+    """
+
+    def __init__(self, venue: Venue, number_type: type[Number]) -> None:
+        self._venue = venue
+        self._number_type = number_type
+        self._key = venue.key
+        self._routes: dict[bytes, Route] = {}
+        self._general: list[_General] = []
+        self.frames = 0
+        self.unrouted = 0
+        self.empty = 0
+        self.undecodable = 0
+        self.skipped: dict[str, int] = {}
+        self.waiting_for: Outlet | None = None
+
+    # Binding
+
+    def bind(self, topic: Topic, outlet: Outlet) -> Route:
+        """Add an outlet for the pushes of one topic."""
+        route = self._routes.get(topic.key)
+        if route is None:
+            route = self._open(topic)
+        route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+        return route
+
+    def bind_general(self, channel: Channel, parameters: Parameters, outlet: Outlet) -> None:
+        """Add an outlet for every message of the kind, whatever its symbol."""
+        general = _General(channel, parameters, outlet)
+        self._general.append(general)
+        for route in self._routes.values():
+            if general.wants(route.topic):
+                route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+
+    def unbind(self, outlet: Outlet) -> None:
+        """Remove an outlet from wherever it is, and close it."""
+        outlet.close()
+        self._general = [each for each in self._general if each.outlet is not outlet]
+        for key, route in list(self._routes.items()):
+            if outlet in route.outlets:
+                route.outlets = tuple(each for each in route.outlets if each is not outlet)
+                if not route.outlets:
+                    del self._routes[key]
+
+    def _open(self, topic: Topic) -> Route:
+        decode = self._venue.decoder(topic, self._number_type)
+        route = Route(topic, decode, tuple(g.outlet for g in self._general if g.wants(topic)))
+        self._routes[topic.key] = route
+        return route
+
+    def _find(self, key: bytes) -> Route | None:
+        """The route for a push that has none: only general outlets can want it."""
+        topic = self._venue.topic_of(key) if self._general else None
+        if topic is None or not any(each.wants(topic) for each in self._general):
+            return None
+        return self._open(topic)
+
+    # Routing
+
+    def feed(
+        self, frames: Iterator[bytes], text: bool, received: int, on_control: OnControl
+    ) -> bool:
+        """Route frames until they are used up or a queue is full.
+
+        Args:
+            frames: an iterator; call again with the same one to go on.
+            received: wall time of the read, ns.
+            on_control: gets what is no push.
+
+        Returns:
+            True when it paused: wait for `waiting_for` to have room and call again.
+
+        Raises:
+            Exception: what a handler with the policy `raise` raised.
+        """
+        routes = self._routes
+        find = self._key
+        for frame in frames:
+            self.frames += 1
+            key = find(frame, text)
+            if key is None:
+                self._control(frame, text, on_control)
+                continue
+            route = routes.get(key) or self._find(key)
+            if route is None:
+                self.unrouted += 1
+                continue
+            try:
+                messages = route.decode(frame, received)
+            except DecodeError as error:
+                self._undecodable(route, error)
+                continue
+            if not messages:
+                self.empty += 1
+                continue
+            paused = False
+            for message in messages:
+                route.messages += 1
+                for outlet in route.outlets:
+                    try:
+                        result = outlet.put(message)
+                    except Exception as error:  # noqa: BLE001  the policy decides
+                        outlet.failed(error)
+                        continue
+                    if result is not None and self._unusual(outlet, result):
+                        paused = True
+            if paused:
+                return True
+        return False
+
+    def _unusual(self, outlet: Outlet, result: object) -> bool:
+        """A `put` returned something: its full queue, or what a handler's `return` gave."""
+        if outlet.queue is None:
+            if hasattr(result, "__await__"):
+                outlet.on_coroutine(result)
+            return False
+        self.waiting_for = outlet
+        return True
+
+    def _control(self, frame: bytes, text: bool, on_control: OnControl) -> None:
+        control = self._venue.control(frame, text)
+        if isinstance(control, Skipped):
+            self.skipped[control.reason] = self.skipped.get(control.reason, 0) + 1
+            _log.debug("skipped a frame: %s", control.reason)
+        on_control(control)
+
+    def _undecodable(self, route: Route, error: DecodeError) -> None:
+        self.undecodable += 1
+        route.undecodable += 1
+        if route.undecodable == 1:
+            _log.warning("%s; further frames like it are only counted", error)
+        else:
+            _log.debug("%s", error)
