@@ -7,6 +7,8 @@ from typing import Any
 
 import trio
 
+from trioex.simulator import Simulator
+
 
 class Collector(list[Any]):
     """A sync handler that keeps what it gets and lets a test wait for it."""
@@ -26,3 +28,24 @@ class Collector(list[Any]):
                 self._more = trio.Event()
                 await self._more.wait()
         return self
+
+
+def client_tasks() -> list[str]:
+    """The names of the living tasks that are the library's, the simulator's left out."""
+    found = []
+    todo = [trio.lowlevel.current_root_task()]
+    while todo:
+        task = todo.pop()
+        if task is None:
+            continue
+        if task.name.startswith("trioex.") and not task.name.startswith("trioex.simulator"):
+            found.append(task.name)
+        todo += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found
+
+
+async def wait_left(simulator: Simulator) -> None:
+    """Wait until the simulator has noticed that its clients are gone."""
+    with trio.fail_after(5):
+        while simulator.connections:
+            await trio.sleep(0.01)

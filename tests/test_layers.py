@@ -31,7 +31,8 @@ LAYERS: list[list[str]] = [
     ["factory"],
     ["simulator"],
     ["testing"],
-    ["cli", "__main__"],
+    ["cli"],
+    ["__main__"],
 ]
 PURE = {name for layer in LAYERS[:7] for name in layer}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from support import Collector, client_tasks
 from trio.testing import MockClock as Clock
 
 from trioex import (
@@ -34,8 +36,6 @@ from trioex import (
 from trioex.events import Connected, Disconnected, Reconnected, SlowConsumer
 from trioex.events import SubscriptionRefused as RefusedEvent
 from trioex.simulator import Simulator, open_simulator
-
-from support import Collector
 
 VENUES = ("mexc", "gateio")
 HANDOFFS = ("channel", "direct")
@@ -97,7 +97,7 @@ async def test_deltas_of_a_book_are_contiguous(
         await ws.bind("spot.orderbook.BTCUSDT", deltas)
         await deltas.wait(20)
     chain = [each for each in deltas if isinstance(each, BookDelta)]
-    for one, next_one in zip(chain, chain[1:], strict=False):
+    for one, next_one in itertools.pairwise(chain):
         assert next_one.first_version == one.last_version + 1
 
 
@@ -242,7 +242,7 @@ async def test_a_refused_symbol_fails_alone(
 async def test_an_unknown_symbol_is_looked_up_and_suggested(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual) as (simulator, ws):
+    async with running(exchange, virtual) as (_, ws):
         with pytest.raises(UnknownSymbol, match="did you mean 'BTCUSDT'"):
             await ws.bind("spot.trades.BTCUSDTT")
         with pytest.raises(UnknownSymbol):
@@ -430,7 +430,7 @@ async def test_a_sync_handler_that_returns_a_coroutine_is_served(
         got(message)
 
     async with running(exchange, virtual) as (_, ws):
-        ws.bind("spot.trades.BTCUSDT", lambda message: later(message))
+        ws.bind("spot.trades.BTCUSDT", lambda message: later(message))  # noqa: PLW0108  sync, to look at
         await got.wait(3)
 
 
@@ -456,7 +456,7 @@ async def test_block_loses_nothing_and_reports_the_slow_consumer(
         frame_channel_bytes=20_000,
         ping_interval=5.0,
         pong_timeout=5.0,
-    ) as (simulator, ws):
+    ) as (_, ws):
         ws.bind("spot.trades.BTCUSDT", handler, queue_size=10)
         ws.bind("spot.trades.BTCUSDT", all_of_them)
         await events.wait(lambda got: any(isinstance(each, SlowConsumer) for each in got))
@@ -663,7 +663,6 @@ async def test_leaving_the_block_leaves_nothing(
         await trio.sleep_forever()
 
     async with open_simulator(exchange, environment=virtual) as simulator:
-        before = trio.lowlevel.current_statistics().tasks_living
         manager = WebSocketManager(simulator.config(handoff=handoff, close_timeout=2.0))
         async with manager:
             await manager.bind("spot.trades.BTCUSDT", stuck)
@@ -679,7 +678,7 @@ async def test_leaving_the_block_leaves_nothing(
                 await trio.sleep_forever()
         assert trio.current_time() == cancelled_at, "no close waits for the peer"
         await trio.sleep(1)
-        assert trio.lowlevel.current_statistics().tasks_living <= before
+        assert not client_tasks()
         assert not simulator.connections
         await manager.wait_closed()
         await manager.aclose()
@@ -747,11 +746,10 @@ async def test_waiting_for_a_confirmation_ends_with_the_manager(
             except ManagerClosed as error:
                 outcome.append(error)
 
-        async with trio.open_nursery() as nursery:
-            async with manager:
-                simulator.disconnect("silence")
-                nursery.start_soon(wait, manager.bind("spot.trades.BTCUSDT"))
-                await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery, manager:
+            simulator.disconnect("silence")
+            nursery.start_soon(wait, manager.bind("spot.trades.BTCUSDT"))
+            await trio.testing.wait_all_tasks_blocked()
         assert len(outcome) == 1
 
 
@@ -771,7 +769,7 @@ async def test_process_test_message_without_running(exchange: str) -> None:
     ws.bind("spot.trades.BTCUSDT", mock)
     ws.bind("spot.orderbook.BTCUSDT", async_mock)
     ws.bind("spot.ticker", slow)
-    ws.bind("spot.kline.NEWC0INUSDT", lambda message: slow(message), interval="15m")
+    ws.bind("spot.kline.NEWC0INUSDT", lambda message: slow(message), interval="15m")  # noqa: PLW0108
     assert await ws.process_test_message() == 4
     mock.assert_called_once()
     async_mock.assert_awaited_once()

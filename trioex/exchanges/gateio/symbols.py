@@ -75,6 +75,6 @@ def guess(symbol: str) -> Instrument | None:
     """The instrument `symbol` must be, going by the coins that pairs are quoted in, or None."""
     for quote in _QUOTES:
         base = symbol.removesuffix(quote)
-        if base and base != symbol:
+        if base != symbol:
             return instrument_of(f"{base}_{quote}")
     return None

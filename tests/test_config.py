@@ -1,0 +1,60 @@
+"""Settings are checked when they are set."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from trioex import ConfigError, ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("exchange", "gate", "did you mean 'gateio'"),
+        ("url", "http://host", "ws://"),
+        ("rest_url", "ws://host", "http://"),
+        ("number_type", int, "float, Decimal"),
+        ("handoff", "queue", "'channel', 'direct'"),
+        ("queue_size", 0, "from 1"),
+        ("queue_size", True, "must be a number"),
+        ("queue_size", "many", "must be a number"),
+        ("frame_channel_bytes", 1, "from 1024"),
+        ("overflow", "drop", "drop_oldest"),
+        ("on_error", "explode", "raise, unbind, log"),
+        ("connect_timeout", 0, "from 0.001"),
+        ("close_timeout", float("nan"), "from 0"),
+        ("ping_interval", -1, "from 0.001"),
+        ("reconnect", 3, "True, False"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(
+    setting: str, value: object, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        WebSocketConfig(**{setting: value})  # type: ignore[arg-type]
+    assert setting in str(caught.value)
+
+
+def test_text_becomes_members() -> None:
+    config = WebSocketConfig(exchange="MEXC", overflow="latest", on_error="log")
+    assert config.overflow is OverflowPolicy.LATEST
+    assert config.on_error is ErrorPolicy.LOG
+    assert WebSocketConfig(number_type=Decimal).number_type is Decimal
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        config.market = "futures"  # type: ignore[misc]
+
+
+def test_an_exchange_config_fills_in_its_websocket() -> None:
+    config = ExchangeConfig(exchange="gateio", websocket=WebSocketConfig(queue_size=7))
+    assert (config.websocket.exchange, config.websocket.queue_size) == ("gateio", 7)
+    with pytest.raises(ConfigError, match="contradicts"):
+        ExchangeConfig(exchange="gateio", websocket=WebSocketConfig(exchange="mexc"))
+
+
+def test_secrets_are_in_no_repr() -> None:
+    shown = repr(ExchangeConfig(exchange="gateio", api_key="KEY-1", api_secret="SECRET-2"))
+    assert "KEY-1" not in shown
+    assert "SECRET-2" not in shown
