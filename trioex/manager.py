@@ -466,7 +466,7 @@ class WebSocketManager(BaseWebsocketInterface):
             channel.routed(batch)
 
     async def _route(self, on_control: OnControl, batch: Batch) -> None:
-        frames = iter(batch.frames)
+        frames = self._router.begin(batch.frames)
         while self._router.feed(frames, batch.text, batch.received, on_control):
             await self._wait_room(self._router.waiting_for)
 
@@ -534,7 +534,7 @@ class WebSocketManager(BaseWebsocketInterface):
         return len(samples) - (self._router.unrouted - before)
 
     async def _test(self, batch: Batch) -> None:
-        frames = iter(batch.frames)
+        frames = self._router.begin(batch.frames)
         while True:
             paused = self._router.feed(frames, batch.text, batch.received, _no_control)
             for binding in self._registry.bindings:

@@ -195,13 +195,12 @@ class Route:
 
     Attributes:
         outlets: in the order of binding.
-        messages: delivered so far, counted once however many outlets there are.
+        undecodable: pushes of the topic that were not what it promises.
     """
 
     topic: Topic
     decode: Decoder
     outlets: tuple[Outlet, ...] = ()
-    messages: int = 0
     undecodable: int = 0
 
 
@@ -287,13 +286,18 @@ class Router:
 
     # Routing
 
+    def begin(self, frames: list[bytes]) -> Iterator[bytes]:
+        """Count frames in, and return the iterator to `feed` with."""
+        self.frames += len(frames)
+        return iter(frames)
+
     def feed(
         self, frames: Iterator[bytes], text: bool, received: int, on_control: OnControl
     ) -> bool:
         """Route frames until they are used up or a queue is full.
 
         Args:
-            frames: an iterator; call again with the same one to go on.
+            frames: from `begin`; call again with the same one to go on.
             received: wall time of the read, ns.
             on_control: gets what is no push.
 
@@ -305,16 +309,20 @@ class Router:
         """
         routes = self._routes
         find = self._key
+        paused = False
         for frame in frames:
-            self.frames += 1
             key = find(frame, text)
-            if key is None:
-                self._control(frame, text, on_control)
-                continue
-            route = routes.get(key) or self._find(key)
-            if route is None:
-                self.unrouted += 1
-                continue
+            try:
+                route = routes[key]  # type: ignore[index]  # None is in no dictionary of bytes
+            except KeyError:
+                if key is None:
+                    self._control(frame, text, on_control)
+                    continue
+                found = self._find(key)
+                if found is None:
+                    self.unrouted += 1
+                    continue
+                route = found
             try:
                 messages = route.decode(frame, received)
             except DecodeError as error:
@@ -322,10 +330,7 @@ class Router:
                 continue
             if not messages:
                 self.empty += 1
-                continue
-            paused = False
             for message in messages:
-                route.messages += 1
                 for outlet in route.outlets:
                     try:
                         result = outlet.put(message)

@@ -139,6 +139,18 @@ def test_a_failure_may_be_told_by_the_result_alone() -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", [True, "3", 3.5, None, [3]])
+def test_an_id_is_an_integer(wrong: object) -> None:
+    said = {"id": wrong, "channel": "spot.obu", "event": "subscribe", "result": {}}
+    assert control(json.dumps(said)) == Answer(None, subscribe=True, scope="spot.obu")
+
+
+@pytest.mark.parametrize("payload", ["A_USDT", {"A_USDT": 1}, 5, []])
+def test_a_payload_is_a_list(payload: object) -> None:
+    said = {"channel": "spot.tickers", "event": "subscribe", "payload": payload, "result": {}}
+    assert control(json.dumps(said)) == Answer(None, subscribe=True, scope="spot.tickers")
+
+
 def test_an_error_about_no_subscription() -> None:
     said = '{"error":{"code":1,"message":"request message need json scheme\\n"}%s}'
     assert control(said % "") == Notice("error", "request message need json scheme")

@@ -117,6 +117,25 @@ def test_a_push_that_names_no_stream_has_no_key(name: str, result: bytes) -> Non
     assert key(head + b'"result":' + result + b"}") is None
 
 
+@pytest.mark.parametrize("event", ["subscribe", "unsubscribe", "all", "", None])
+@pytest.mark.parametrize("name", PUSHES)
+def test_only_an_update_is_a_push(name: str, event: str | None) -> None:
+    message = json.loads(data.published(name)) | {"event": event}
+    frame = json.dumps(message).encode()
+    # The documents show pushes of spot.obu without an event.
+    is_push = event is None and message["channel"] == "spot.obu"
+    assert key(frame) == (PUSHES[name] if is_push else None)
+    # In the venue's own form a push of spot.obu is known by its beginning alone.
+    if message["channel"] != "spot.obu":
+        assert key(data.compact(frame)) is None
+
+
+def test_an_update_shorter_than_any_real_one() -> None:
+    head, _, _ = DELTA.partition(b'"result":')
+    frame = head + b'"result":{"s":"A_B","a":[]}}'
+    assert key(frame) == b"spot.order_book_update A_B"
+
+
 def test_acknowledgements_of_the_session_have_no_key() -> None:
     frames = [frame for _, frame in data.recorded() if b'"event":"subscribe"' in frame]
     assert len(frames) == 22

@@ -134,7 +134,7 @@ def test_what_is_not_offered(channel: Any, asked: dict[str, Any], words: str) ->
 
 
 def test_there_are_no_all_symbols_streams() -> None:
-    channel = Channel.parse("spot.ticker")
+    channel = Channel.parse("spot.ticker.BTCUSDT")
     with pytest.raises(ChannelError, match=r"bind the symbols one by one.*'spot\.ticker\.BTCUSDT'"):
         data.VENUE.topic(channel, Parameters(), every=True)
 
@@ -187,7 +187,7 @@ def test_lists_are_asked_for_in_few_frames_and_others_one_by_one() -> None:
     topics += [data.topic(f"spot.orderbook.{pair}", depth=50) for pair in pairs[:25]]
     topics += [data.topic(f"spot.orderbook.{pair}") for pair in pairs[:3]]
     topics += [data.topic(f"spot.kline.{pair}") for pair in pairs[:2]]
-    frames = asked(topics)
+    frames = asked(topics[::2] + topics[1::2])
     sizes: dict[str, list[int]] = {}
     for frame in frames:
         sizes.setdefault(frame["channel"], []).append(len(frame["payload"]))
@@ -226,6 +226,9 @@ def test_pings_keep_a_quiet_connection() -> None:
 
 # Samples
 
+SAMPLED = {channel: f"{channel}.push" for channel in PUBLISHED}
+SAMPLED["spot.obu"] = "spot.obu.push_delta.live_20250801"
+
 
 @pytest.mark.parametrize("number", [float, Decimal])
 @pytest.mark.parametrize("topic", [*ALL, SLOW], ids=str)
@@ -233,6 +236,8 @@ def test_a_sample_goes_the_way_of_a_push(topic: Topic, number: type[Any]) -> Non
     frame, text = data.VENUE.sample(topic, NOW)
     assert text
     assert data.VENUE.key(frame, text) == topic.key
+    published = json.loads(data.published(SAMPLED[json.loads(frame)["channel"]]))
+    assert list(json.loads(frame)) == list(published)
     (message,) = data.VENUE.decoder(topic, number)(frame, NOW)
     assert message.symbol == "BTCUSDT"
     assert abs(message.exchange_time - NOW) < 1_000_000
