@@ -47,5 +47,5 @@ def client_tasks() -> list[str]:
 async def wait_left(simulator: Simulator) -> None:
     """Wait until the simulator has noticed that its clients are gone."""
     with trio.fail_after(5):
-        while simulator.connections:
-            await trio.sleep(0.01)  # noqa: ASYNC110  the simulator has no event for it
+        while simulator.connections:  # noqa: ASYNC110  the simulator has no event for it
+            await trio.sleep(0.01)
