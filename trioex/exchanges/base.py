@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -351,7 +351,7 @@ class Venue(abc.ABC):
                     f"{channel} on {self.exchange} takes {name}= one of {values}, not {value!r}"
                 )
         # The allowed value itself, not one that only equals it: 5, not 5.0.
-        chosen = {
+        chosen: dict[str, Any] = {
             name: values[values.index(given[name]) if name in given else 0]
             for name, values in allowed.items()
         }

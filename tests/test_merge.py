@@ -1,0 +1,168 @@
+"""What comes over several legs is delivered once, and as one perfect line would have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioex import BookDelta, BookSnapshot, BookTicker, ExchangeEnum, Side, Trade
+from trioex.merge import Merger
+from trioex.messages import MarketMessage
+
+X = (ExchangeEnum.GATEIO, "spot", "BTCUSDT")
+
+
+def delta(first: int, last: int) -> BookDelta:
+    return BookDelta(*X, 0, 0, (), (), first, last)
+
+
+def snapshot(version: int) -> BookSnapshot:
+    return BookSnapshot(*X, 0, 0, (), (), version)
+
+
+def trade(price: float, trade_id: str | None = None) -> Trade:
+    return Trade(*X, 0, 0, price, 1.0, Side.BUY, trade_id)
+
+
+class Harness:
+    def __init__(self, is_chain: bool = False) -> None:
+        self.gaps: list[tuple[int, int]] = []
+        self.merger = Merger(lambda first, last: self.gaps.append((first, last)), is_chain=is_chain)
+        self.out: list[MarketMessage] = []
+
+    def take(self, leg: int, *messages: MarketMessage, alone: bool = False) -> None:
+        for message in messages:
+            self.out += self.merger.take(leg, [message], alone)
+
+
+@st.composite
+def two_legs(draw: st.DrawFn, length: int) -> list[tuple[int, int]]:
+    """An interleaving: (leg, index), each leg in order; each index comes over one at least."""
+    carried = draw(
+        st.lists(st.sampled_from([(0,), (1,), (0, 1)]), min_size=length, max_size=length)
+    )
+    waiting = [[i for i, legs in enumerate(carried) if leg in legs] for leg in (0, 1)]
+    order = []
+    while waiting[0] or waiting[1]:
+        ready = [leg for leg in (0, 1) if waiting[leg]]
+        leg = draw(st.sampled_from(ready))
+        order.append((leg, waiting[leg].pop(0)))
+    return order
+
+
+@given(st.data(), st.lists(st.integers(1, 4), min_size=1, max_size=30))
+def test_a_chain_comes_out_whole_and_in_order_whatever_each_leg_loses(
+    data: st.DataObject, widths: list[int]
+) -> None:
+    chain, version = [], 100
+    for width in widths:
+        chain.append(delta(version, version + width - 1))
+        version += width
+    harness = Harness(is_chain=True)
+    harness.take(2, snapshot(99), alone=True)
+    harness.out.clear()
+    for leg, index in data.draw(two_legs(len(chain))):
+        harness.take(leg, chain[index])
+    assert harness.out == chain
+    assert harness.gaps == []
+
+
+@given(st.data(), st.lists(st.integers(0, 3), max_size=30), st.booleans())
+def test_equal_messages_without_numbers_are_as_many_as_on_one_line(
+    data: st.DataObject, prices: list[int], numbered: bool
+) -> None:
+    line = [trade(price, f"{price}-{i}" if numbered else None) for i, price in enumerate(prices)]
+    harness = Harness()
+    brought: list[list[MarketMessage]] = [[], []]
+    for leg in (0, 1):  # both are there from the beginning
+        harness.merger.take(leg, [], False)
+    for leg, index in data.draw(two_legs(len(line))):
+        brought[leg].append(line[index])
+        harness.take(leg, line[index])
+
+    def count(messages: Sequence[MarketMessage]) -> Counter[object]:
+        return Counter((m.price, m.trade_id) for m in messages if isinstance(m, Trade))
+
+    # Of equal trades no more can be told than the better leg brought; numbered ones are exact.
+    expected = count(brought[0]) | count(brought[1])
+    assert count(harness.out) == expected
+    if numbered:
+        assert count(harness.out) == count(line)
+
+
+def test_a_leg_that_joins_repetitions_adds_none() -> None:
+    best = BookTicker(*X, 0, 0, 1.0, 1.0, 2.0, 1.0, version=7)
+    harness = Harness()
+    harness.take(0, best, best, best)
+    harness.take(1, best)  # the copy of the third
+    assert len(harness.out) == 3
+    harness.take(0, best)
+    harness.take(1, best)
+    assert len(harness.out) == 4
+    harness.merger.leave(0)
+    harness.take(1, best)
+    assert len(harness.out) == 5, "the one that stays goes on"
+
+
+def test_older_versions_are_dropped() -> None:
+    harness = Harness()
+    harness.take(0, snapshot(5), snapshot(6))
+    harness.take(1, snapshot(5), snapshot(6), snapshot(7))
+    harness.take(0, snapshot(7), snapshot(8))
+    assert [m.version for m in harness.out if isinstance(m, BookSnapshot)] == [5, 6, 7, 8]
+
+
+def test_a_hole_on_the_only_leg_is_a_gap_and_the_chain_goes_on() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, delta(1, 3), delta(6, 7), delta(8, 8), alone=True)
+    assert harness.gaps == [(4, 5)]
+    assert len(harness.out) == 3
+
+
+def test_a_hole_waits_for_the_other_leg_and_is_a_gap_when_that_leaves() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, delta(1, 3))
+    harness.take(1, delta(1, 3))
+    harness.take(0, delta(6, 7), delta(8, 8))
+    assert len(harness.out) == 1
+    assert harness.gaps == []
+    assert harness.merger.leave(1) == [delta(6, 7), delta(8, 8)]
+    assert harness.gaps == [(4, 5)]
+
+
+def test_what_is_held_is_bounded() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, delta(1, 1))
+    harness.take(1, delta(1, 1))
+    for version in range(3, 1028):
+        harness.take(0, delta(version, version))
+    assert harness.gaps == [(2, 2)]
+    assert len(harness.out) == 1026
+
+
+def test_a_whole_book_is_a_new_beginning_only_when_nobody_carries_the_chain() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, snapshot(10), alone=True)
+    harness.take(0, delta(11, 12), alone=True)
+    harness.take(1, snapshot(12), delta(13, 14))
+    assert harness.out[-1] == delta(13, 14)
+    assert not any(m == snapshot(12) for m in harness.out)
+    harness.merger.leave(0)
+    harness.merger.leave(1)
+    harness.take(2, snapshot(20), alone=True)
+    assert harness.out[-1] == snapshot(20)
+    assert harness.gaps == [(15, 20)]
+    harness.take(2, snapshot(20), alone=True)
+    assert harness.gaps == [(15, 20)], "a book repeated at the same version misses nothing"
+
+
+def test_copies_cut_elsewhere_do_no_harm() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, delta(1, 5))
+    harness.take(1, delta(3, 7))
+    harness.take(0, delta(6, 10))
+    assert harness.merger.version == 10
+    assert harness.gaps == []

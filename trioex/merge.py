@@ -1,0 +1,223 @@
+"""One stream out of copies of it: what comes over several legs is delivered once.
+
+The rule: what leaves equals what one perfect line would have delivered. What the venue
+numbers is judged by its numbers, everything else by its content:
+
+* Deltas of a book form a chain of versions. A copy adds nothing to the chain and is dropped;
+  one that begins beyond its end waits a while for another leg to bring what is missing.
+* A snapshot or a best bid and ask with a version older than the last delivered is dropped.
+* Everything else is counted. What a leg brought for the n-th time is delivered if it was
+  delivered less than n times: two equal trades are two, whichever leg brings them.
+
+A merger also watches over a single leg: a hole in the chain is told as a gap.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
+
+import attrs
+
+from .messages import BookDelta, BookSnapshot, BookTicker, Kline, MarketMessage, Ticker, Trade
+
+__all__ = ["Merger"]
+
+_REMEMBERED = 4096
+"""Messages a topic remembers; a leg that lags further behind may bring one again."""
+_MOST_HELD = 1024
+"""Deltas that wait for a missing one; beyond, the hole is a gap."""
+
+
+def _identity(message: MarketMessage) -> Hashable:
+    """What is the same in two copies: never the times of sending and reading."""
+    match message:
+        case Trade(trade_id=str() as trade_id):
+            return trade_id
+        case Trade():
+            return message.exchange_time, message.price, message.quantity, message.side
+        case BookTicker(version=int() as version):
+            return message.symbol, version
+        case BookTicker():
+            return (
+                message.symbol,
+                message.bid_price,
+                message.bid_quantity,
+                message.ask_price,
+                message.ask_quantity,
+            )
+        case BookSnapshot():
+            return message.version
+        case Ticker():
+            return (
+                message.symbol,
+                message.last,
+                message.high,
+                message.low,
+                message.base_volume,
+                message.quote_volume,
+                message.change_percent,
+                message.bid_price,
+                message.ask_price,
+            )
+        case Kline():
+            return (
+                message.open_time,
+                message.open,
+                message.high,
+                message.low,
+                message.close,
+                message.quote_volume,
+                message.closed,
+            )
+    return message
+
+
+@attrs.define
+class _Seen:
+    """How often one message was delivered, and brought by each leg."""
+
+    born: int
+    delivered: int = 0
+    brought: dict[int, int] = attrs.field(factory=dict)
+
+
+class Merger:
+    """The state of one topic.
+
+    Args:
+        on_gap: called with the first and the last version that are missing.
+        is_chain: whether the topic carries deltas of a book.
+
+    Attributes:
+        duplicates: copies dropped so far.
+        version: the last book version delivered, or None before the first.
+    """
+
+    def __init__(self, on_gap: Callable[[int, int], None], *, is_chain: bool) -> None:
+        self._on_gap = on_gap
+        self._is_chain = is_chain
+        self._seen: OrderedDict[Hashable, _Seen] = OrderedDict()
+        self._joined: dict[int, int] = {}
+        self._delivered = 0
+        self._held: deque[BookDelta] = deque()
+        self.duplicates = 0
+        self.version: int | None = None
+
+    def take(
+        self, leg: int, messages: Sequence[MarketMessage], is_alone: bool
+    ) -> Sequence[MarketMessage]:
+        """Return what is to be delivered now.
+
+        Args:
+            leg: who brought the messages.
+            is_alone: whether no other leg can bring what is missing.
+        """
+        self._joined.setdefault(leg, self._delivered)
+        if len(messages) == 1 and isinstance(delta := messages[0], BookDelta):
+            return self._take_delta(delta, messages, is_alone)
+        fresh = [message for message in messages if self._is_fresh(leg, message, is_alone)]
+        self._delivered += len(fresh)
+        self.duplicates += len(messages) - len(fresh)
+        return fresh
+
+    def leave(self, leg: int) -> Sequence[MarketMessage]:
+        """A leg is gone. Return what waited for it in vain, when nobody else is left."""
+        self._joined.pop(leg, None)
+        for seen in self._seen.values():
+            seen.brought.pop(leg, None)
+        if len(self._joined) > 1 or not self._held:
+            return ()
+        return self._give_up_waiting()
+
+    # Chains of deltas
+
+    def _take_delta(
+        self, delta: BookDelta, messages: Sequence[MarketMessage], is_alone: bool
+    ) -> Sequence[MarketMessage]:
+        version = self.version
+        if version is None or delta.first_version == version + 1:
+            self.version = delta.last_version
+            return self._flush(messages) if self._held else messages
+        if delta.last_version <= version:
+            self.duplicates += 1
+            return ()
+        if delta.first_version <= version:
+            # Cut elsewhere than the copy before it. Quantities are absolute: it does no harm.
+            self.version = delta.last_version
+            return self._flush(messages)
+        if not is_alone and len(self._held) < _MOST_HELD:
+            self._held.append(delta)
+            return ()
+        self._held.append(delta)
+        return self._give_up_waiting()
+
+    def _flush(self, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
+        """Return the messages and those held deltas that now continue them."""
+        ready = list(messages)
+        held = sorted(self._held, key=lambda delta: delta.first_version)
+        self._held.clear()
+        for delta in held:
+            assert self.version is not None
+            if delta.last_version <= self.version:
+                self.duplicates += 1
+            elif delta.first_version <= self.version + 1:
+                self.version = delta.last_version
+                ready.append(delta)
+            else:
+                self._held.append(delta)
+        return ready
+
+    def _give_up_waiting(self) -> Sequence[MarketMessage]:
+        """Nobody will bring what is missing: tell the gap and go on behind it."""
+        ready: list[MarketMessage] = []
+        while self._held:
+            first = min(self._held, key=lambda delta: delta.first_version)
+            assert self.version is not None
+            if first.first_version > self.version + 1:
+                self._on_gap(self.version + 1, first.first_version - 1)
+                self.version = first.first_version - 1
+            ready = list(self._flush(ready))
+        return ready
+
+    # Everything else
+
+    def _is_fresh(self, leg: int, message: MarketMessage, is_alone: bool) -> bool:
+        version = getattr(message, "version", None)
+        if isinstance(message, BookSnapshot) and self._is_chain:
+            return self._is_fresh_base(message, is_alone)
+        if isinstance(message, BookSnapshot | BookTicker) and version is not None:
+            if self.version is not None and version < self.version:
+                return False
+            self.version = version
+        return self._count(leg, _identity(message))
+
+    def _is_fresh_base(self, snapshot: BookSnapshot, is_alone: bool) -> bool:
+        """A whole book in a chain of deltas.
+
+        A leg that joined begins with one; as long as another leg carries the chain on, it says
+        nothing new. Alone it is a new beginning.
+        """
+        if self.version is not None:
+            if not is_alone:
+                return False
+            if snapshot.version > self.version:
+                self._on_gap(self.version + 1, snapshot.version)
+        self.version = snapshot.version
+        self._held.clear()
+        return True
+
+    def _count(self, leg: int, identity: Hashable) -> bool:
+        seen = self._seen.get(identity)
+        if seen is None:
+            seen = self._seen[identity] = _Seen(self._delivered)
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+        elif seen.brought.get(leg) is None and seen.born < self._joined[leg]:
+            # A leg that joined in the middle of repetitions begins with the latest of them.
+            seen.brought[leg] = seen.delivered - 1
+        brought = seen.brought[leg] = seen.brought.get(leg, 0) + 1
+        if brought <= seen.delivered:
+            return False
+        seen.delivered = brought
+        return True
