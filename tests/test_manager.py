@@ -33,7 +33,7 @@ from trioex import (
     WebSocketConfig,
     WebSocketManager,
 )
-from trioex.events import Connected, Disconnected, Reconnected, SlowConsumer
+from trioex.events import Connected, Disconnected, Gap, Reconnected, SlowConsumer
 from trioex.events import SubscriptionRefused as RefusedEvent
 from trioex.simulator import Simulator, open_simulator
 
@@ -546,9 +546,13 @@ async def test_a_lost_connection_is_reopened_at_once_and_subscribed_again(
         assert trio.current_time() - lost_at < 0.1
         got.clear()
         await got.wait(lambda got: {m.symbol for m in got} == {"BTCUSDT", "ETHUSDT"})
-        assert [type(event) for event in events] == [Connected, Disconnected, Reconnected]
-        assert events[1].retry_in == 0.0
+        told = [event for event in events if not isinstance(event, Gap)]
+        assert [type(event) for event in told] == [Connected, Disconnected, Reconnected]
+        assert told[1].retry_in == 0.0
         assert ws.statistics().lines[0].connections == 2
+        (gap,) = [event for event in events if isinstance(event, Gap)]
+        assert gap.channel == "spot.orderbook.ETHUSDT"
+        assert gap.last_version >= gap.first_version
 
 
 async def test_a_silent_peer_is_noticed(

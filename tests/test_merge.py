@@ -33,9 +33,9 @@ class Harness:
         self.merger = Merger(lambda first, last: self.gaps.append((first, last)), is_chain=is_chain)
         self.out: list[MarketMessage] = []
 
-    def take(self, leg: int, *messages: MarketMessage, alone: bool = False) -> None:
+    def take(self, leg: int, *messages: MarketMessage) -> None:
         for message in messages:
-            self.out += self.merger.take(leg, [message], alone)
+            self.out += self.merger.take(leg, [message])
 
 
 @st.composite
@@ -62,8 +62,11 @@ def test_a_chain_comes_out_whole_and_in_order_whatever_each_leg_loses(
         chain.append(delta(version, version + width - 1))
         version += width
     harness = Harness(is_chain=True)
-    harness.take(2, snapshot(99), alone=True)
+    harness.take(2, snapshot(99))
+    harness.merger.leave(2)
     harness.out.clear()
+    for leg in (0, 1):
+        harness.merger.join(leg)
     for leg, index in data.draw(two_legs(len(chain))):
         harness.take(leg, chain[index])
     assert harness.out == chain
@@ -78,7 +81,7 @@ def test_equal_messages_without_numbers_are_as_many_as_on_one_line(
     harness = Harness()
     brought: list[list[MarketMessage]] = [[], []]
     for leg in (0, 1):  # both are there from the beginning
-        harness.merger.take(leg, [], False)
+        harness.merger.join(leg)
     for leg, index in data.draw(two_legs(len(line))):
         brought[leg].append(line[index])
         harness.take(leg, line[index])
@@ -117,7 +120,7 @@ def test_older_versions_are_dropped() -> None:
 
 def test_a_hole_on_the_only_leg_is_a_gap_and_the_chain_goes_on() -> None:
     harness = Harness(is_chain=True)
-    harness.take(0, delta(1, 3), delta(6, 7), delta(8, 8), alone=True)
+    harness.take(0, delta(1, 3), delta(6, 7), delta(8, 8))
     assert harness.gaps == [(4, 5)]
     assert len(harness.out) == 3
 
@@ -133,6 +136,28 @@ def test_a_hole_waits_for_the_other_leg_and_is_a_gap_when_that_leaves() -> None:
     assert harness.gaps == [(4, 5)]
 
 
+def test_a_hole_on_both_legs_is_a_gap_at_once() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    harness.take(0, delta(6, 7))
+    assert harness.gaps == []
+    harness.take(1, delta(6, 7))
+    assert harness.gaps == [(4, 5)]
+    assert harness.out[-1] == delta(6, 7)
+
+
+def test_a_hole_is_not_waited_for_longer_than_a_second() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    for version in (5, 6):
+        late = BookDelta(*X, 0, (version - 5) * 1_100_000_000, (), (), version, version)
+        harness.take(0, late)
+    assert harness.gaps == [(4, 4)]
+    assert len(harness.out) == 3
+
+
 def test_what_is_held_is_bounded() -> None:
     harness = Harness(is_chain=True)
     harness.take(0, delta(1, 1))
@@ -145,17 +170,17 @@ def test_what_is_held_is_bounded() -> None:
 
 def test_a_whole_book_is_a_new_beginning_only_when_nobody_carries_the_chain() -> None:
     harness = Harness(is_chain=True)
-    harness.take(0, snapshot(10), alone=True)
-    harness.take(0, delta(11, 12), alone=True)
+    harness.take(0, snapshot(10))
+    harness.take(0, delta(11, 12))
     harness.take(1, snapshot(12), delta(13, 14))
     assert harness.out[-1] == delta(13, 14)
     assert not any(m == snapshot(12) for m in harness.out)
     harness.merger.leave(0)
     harness.merger.leave(1)
-    harness.take(2, snapshot(20), alone=True)
+    harness.take(2, snapshot(20))
     assert harness.out[-1] == snapshot(20)
     assert harness.gaps == [(15, 20)]
-    harness.take(2, snapshot(20), alone=True)
+    harness.take(2, snapshot(20))
     assert harness.gaps == [(15, 20)], "a book repeated at the same version misses nothing"
 
 

@@ -30,8 +30,11 @@ def push(name: str = "spot.trades.BTCUSDT", **parameters: object) -> bytes:
 class Harness:
     """A router, outlets numbered as they are made, and what control frames said."""
 
+    leg = 0
+
     def __init__(self) -> None:
-        self.router = Router(VENUE, float)
+        self.router = Router(VENUE, float, lambda *gap: self.gaps.append(gap))
+        self.gaps: list[tuple[Channel, int, int]] = []
         self.controls: list[Control] = []
         self.failed: list[Exception] = []
         self._made = 0
@@ -65,8 +68,11 @@ class Harness:
             self.router.bind(topic(name), outlet)
         return outlet
 
+    def on_control(self, control: Control) -> None:
+        self.controls.append(control)
+
     def feed(self, *frames: bytes, text: bool = False) -> bool:
-        return self.router.feed(self.router.begin([*frames]), text, 7, self.controls.append)
+        return self.router.feed(self.router.begin([*frames]), text, 7, self)
 
 
 def test_a_push_reaches_every_binding_of_its_channel_in_the_order_of_binding() -> None:
@@ -219,14 +225,14 @@ def test_block_takes_the_message_and_pauses_behind_the_frame() -> None:
     queue = MessageQueue(2, OverflowPolicy.BLOCK)
     outlet = harness.bind(queue)
     frames = harness.router.begin([push()] * 5)
-    assert harness.router.feed(frames, False, 7, harness.controls.append)
+    assert harness.router.feed(frames, False, 7, harness)
     assert harness.router.waiting_for is outlet
     assert len(queue.items) == 2
     roomy: list[bool] = []
     queue.on_room = lambda: roomy.append(True)
     queue.pop()
     assert roomy == [True]
-    assert harness.router.feed(frames, False, 7, harness.controls.append)
+    assert harness.router.feed(frames, False, 7, harness)
     assert len(list(frames)) == 2, "it went on where it had paused"
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "ExchangeConfig",
     "Fetch",
     "OverflowPolicy",
+    "Redundancy",
     "WebSocketConfig",
     "choice",
     "parse_exchange",
@@ -55,6 +56,17 @@ class OverflowPolicy(StrEnum):
     """The oldest message makes room."""
     RAISE = "raise"
     """`QueueOverflow` is raised, as if by the handler."""
+
+
+class Redundancy(StrEnum):
+    """How many connections carry a line."""
+
+    NONE = "none"
+    """One."""
+    STANDBY = "standby"
+    """One, and a second that is connected and takes over in one round trip."""
+    HOT = "hot"
+    """Two that carry everything; each message is delivered once. Losing one loses nothing."""
 
 
 class ErrorPolicy(StrEnum):
@@ -108,6 +120,10 @@ def _overflow(value: object) -> OverflowPolicy:
 
 def _on_error(value: object) -> ErrorPolicy:
     return choice(ErrorPolicy, "on_error", value)
+
+
+def _redundancy(value: object) -> Redundancy:
+    return choice(Redundancy, "redundancy", value)
 
 
 def _optional_exchange(value: object) -> ExchangeEnum | None:
@@ -167,6 +183,11 @@ class WebSocketConfig:
         ping_interval: between application pings; None for the venue's own.
         close_timeout: everything that ends in peace ends within this.
         reconnect: False lets the manager end when its connection ends.
+        redundancy: `none`, `standby` or `hot`; see `Redundancy`.
+        max_age: a connection is replaced before it is so old; None for the venue's own rule.
+        rotation_overlap: how long both connections of a replacement carry everything.
+        stale_after: a channel that was silent for so long is stale; None judges only channels
+            with a natural rate, by that.
         backoff_first, backoff_most: delay of the second attempt to reconnect and the most it
             grows to; the first attempt is made at once.
         ssl_context: for TLS; None for the system's trust.
@@ -196,6 +217,14 @@ class WebSocketConfig:
     )
     close_timeout: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
     reconnect: bool = attrs.field(default=True, validator=_one_of(True, False))
+    redundancy: Redundancy = attrs.field(default=Redundancy.NONE, converter=_redundancy)
+    max_age: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
+    )
+    rotation_overlap: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
+    stale_after: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
+    )
     backoff_first: float = attrs.field(default=0.1, validator=_in_range(0.0, 3600))
     backoff_most: float = attrs.field(default=30.0, validator=_in_range(0.001, 86_400))
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import trio
 
@@ -18,13 +17,33 @@ from .config import Dial, WebSocketConfig
 from .errors import ConnectFailed, ConnectionLost, PeerSilent, TrioexError
 from .exchanges.base import Control, Venue
 from .frames import Batch
-from .router import OnControl
+from .router import Source
 from .subscriptions import Subscriptions
 from .transport import WebSocket, open_websocket
 
-__all__ = ["Connection", "Deliver", "TokenBucket"]
+__all__ = ["Connection", "ConnectionOwner", "Deliver", "TokenBucket"]
 
-Deliver: TypeAlias = Callable[[OnControl, Batch], Awaitable[None]]
+Deliver: TypeAlias = Callable[[Source, Batch], Awaitable[None]]
+
+
+class ConnectionOwner(Protocol):
+    """What a connection needs of the leg it is of."""
+
+    number: int
+    subscriptions: Subscriptions
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds until a new connection should be replaced, or None."""
+
+    def on_open(self) -> None:
+        """The WebSocket is open; nothing was asked yet."""
+
+    def on_aged(self) -> None:
+        """Its lifetime is over."""
+
+    def on_control(self, connection: Connection, control: Control) -> None:
+        """A frame that is no push was routed."""
 
 
 class TokenBucket:
@@ -52,10 +71,9 @@ class Connection:
     """One socket of a venue.
 
     Args:
-        deliver: awaited with each batch that is read, in order, and with what to call for
-            the frames in it that are no pushes.
-        on_control: what that calls, with this connection.
-        on_open: called when the WebSocket is open, before anything is asked.
+        owner: the leg it is of.
+        deliver: awaited with each batch that is read, in order, and with this connection as
+            its source.
 
     Attributes:
         is_open: whether requests can be sent.
@@ -66,19 +84,16 @@ class Connection:
         self,
         venue: Venue,
         config: WebSocketConfig,
-        subscriptions: Subscriptions,
+        owner: ConnectionOwner,
         deliver: Deliver,
-        on_control: Callable[[Connection, Control], None],
-        on_open: Callable[[], None],
         bucket: TokenBucket,
         dial: Dial,
     ) -> None:
         self._venue = venue
         self._config = config
-        self._subscriptions = subscriptions
+        self._owner = owner
+        self._subscriptions = owner.subscriptions
         self._deliver = deliver
-        self._on_control: OnControl = partial(on_control, self)
-        self._on_open = on_open
         self._bucket = bucket
         self._dial = dial
         self._scope = trio.CancelScope()
@@ -91,6 +106,11 @@ class Connection:
         self.is_open = False
         self.has_data = False
         self.batches = 0
+        self.leg: int | None = owner.number
+
+    def on_control(self, control: Control) -> None:
+        """A frame of this connection was routed and is no push."""
+        self._owner.on_control(self, control)
 
     def wake(self) -> None:
         """There are requests to send."""
@@ -144,7 +164,7 @@ class Connection:
         self.has_data = self._subscriptions.settled
         self._held_up += 1
         try:
-            await self._deliver(self._on_control, batch)
+            await self._deliver(self, batch)
         finally:
             self._held_up -= 1
             self._released = trio.current_time()
@@ -152,11 +172,12 @@ class Connection:
     # Holding
 
     async def _hold(self, socket: WebSocket) -> None:
-        self._on_open()
+        self._owner.on_open()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._request, socket)
             nursery.start_soon(self._keep_alive, socket)
             nursery.start_soon(self._watch, socket)
+            nursery.start_soon(self._age)
             await self._stopping.wait()
             nursery.cancel_scope.cancel()
 
@@ -166,6 +187,12 @@ class Connection:
         except ConnectionLost as error:
             self._reason = self._reason or error
         self._stopping.set()
+
+    async def _age(self) -> None:
+        lifetime = self._owner.lifetime
+        if lifetime is not None:
+            await trio.sleep(lifetime)
+            self._owner.on_aged()
 
     async def _request(self, socket: WebSocket) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""

@@ -1,7 +1,8 @@
 """What a manager tells about itself: frozen structs, delivered to `connection_handlers`.
 
-`line` numbers the connections of one manager from 0; a line keeps its number when it is
-opened again. Times are ns since the epoch.
+`line` numbers the lines of one manager from 0; a line keeps its number when it is opened
+again. `leg` numbers the connections that carry lines side by side or in turn. Times are ns
+since the epoch.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import msgspec
 from .channels import ExchangeEnum
 
 __all__ = [
+    "ChannelLive",
+    "ChannelStale",
     "Connected",
     "ConnectionEvent",
     "Disconnected",
+    "Gap",
     "Reconnected",
+    "Rotated",
     "SlowConsumer",
     "SubscriptionRefused",
     "VenueNotice",
@@ -26,7 +31,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         exchange, market: whose connection it is.
-        line: which of the manager's connections, from 0.
+        line: which of the manager's lines, from 0; -1 where it concerns none alone.
         time: when it happened, ns since the epoch.
     """
 
@@ -37,28 +42,40 @@ class ConnectionEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Connected(ConnectionEvent, frozen=True, gc=False, tag="connected"):
-    """A line is open for the first time."""
+    """A leg of a line is open for the first time.
+
+    Attributes:
+        leg: which leg of the manager, from 0.
+    """
+
+    leg: int = 0
 
 
 class Disconnected(ConnectionEvent, frozen=True, gc=False, tag="disconnected"):
-    """A line was lost, or an attempt to open it failed.
+    """A leg was lost, or an attempt to open it failed.
 
     Attributes:
+        leg: which leg of the manager.
         reason: in words.
         retry_in: seconds until the next attempt, or None when there will be none.
     """
 
     reason: str
     retry_in: float | None
+    leg: int = 0
 
 
 class Reconnected(ConnectionEvent, frozen=True, gc=False, tag="reconnected"):
-    """A lost line is open again and all it carried is confirmed by the exchange.
+    """What was lost is whole again: everything it carried is confirmed by the exchange.
 
     Attributes:
-        outage_ns: from the moment the loss was noticed.
-        attempts: how many times it was opened until it held.
+        leg: the leg that carries it now.
+        outage_ns: how long the line was not whole, from the moment the loss was noticed; 0
+            when another leg carried everything all the while.
+        attempts: how many times the leg was opened until it held.
     """
+
+    leg: int
 
     outage_ns: int
     attempts: int
@@ -92,7 +109,55 @@ class SubscriptionRefused(ConnectionEvent, frozen=True, gc=False, tag="subscript
 
 
 class VenueNotice(ConnectionEvent, frozen=True, gc=False, tag="venue_notice"):
-    """The venue announced something: `kind` is `upgrade` before it closes the connection."""
+    """The venue announced something: `kind` is `upgrade` before it closes the connection.
+
+    Attributes:
+        leg: on which leg.
+        kind, text: the venue's own.
+    """
 
     kind: str
     text: str
+    leg: int = 0
+
+
+class Rotated(ConnectionEvent, frozen=True, gc=False, tag="rotated"):
+    """A leg was replaced before it was closed.
+
+    Attributes:
+        old_leg, new_leg: which legs of the manager.
+    """
+
+    old_leg: int
+    new_leg: int
+
+
+class Gap(ConnectionEvent, frozen=True, gc=False, tag="gap"):
+    """Book versions are missing between two messages of a channel. Its line is -1.
+
+    Attributes:
+        channel: `spot.orderbook.BTCUSDT`.
+        first_version, last_version: what is missing.
+    """
+
+    channel: str
+    first_version: int
+    last_version: int
+
+
+class ChannelStale(ConnectionEvent, frozen=True, gc=False, tag="channel_stale"):
+    """Nothing came for a subscribed channel for longer than it should. Its line is -1.
+
+    Attributes:
+        channel: `spot.ticker.BTCUSDT`.
+        silent_ns: since its last message, or since it was confirmed.
+    """
+
+    channel: str
+    silent_ns: int
+
+
+class ChannelLive(ConnectionEvent, frozen=True, gc=False, tag="channel_live"):
+    """Messages came for a channel that was stale. Its line is -1."""
+
+    channel: str

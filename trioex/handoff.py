@@ -32,6 +32,7 @@ class FrameChannel(Generic[S]):
         self._half_told = False
         self._room: trio.Event | None = None
         self._send, self._receive = trio.open_memory_channel[tuple[S, Batch]](float("inf"))
+        self._unrouted = 0
         self.waiting = 0
         """Bytes sent and not yet routed."""
         self.peak = 0
@@ -46,6 +47,10 @@ class FrameChannel(Generic[S]):
             if self._room is None:
                 self._room = trio.Event()
             await self._room.wait()
+        self.send_nowait(source, batch)
+
+    def send_nowait(self, source: S, batch: Batch) -> None:
+        """Hand over one batch whatever waits."""
         self.waiting += batch.size
         self.peak = max(self.peak, self.waiting)
         if self.waiting * 2 < self._bound:
@@ -53,7 +58,13 @@ class FrameChannel(Generic[S]):
         elif not self._half_told:
             self._half_told = True
             self._on_half(self.waiting)
+        self._unrouted += 1
         self._send.send_nowait((source, batch))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was sent has been routed."""
+        return self._unrouted == 0
 
     async def receive(self) -> tuple[S, Batch]:
         """Return the next batch; raises `trio.EndOfChannel` after `close` when all were had."""
@@ -62,6 +73,7 @@ class FrameChannel(Generic[S]):
     def routed(self, batch: Batch) -> None:
         """The batch was routed to its end: its bytes are room again."""
         self.waiting -= batch.size
+        self._unrouted -= 1
         if self._room is not None:
             self._room.set()
             self._room = None

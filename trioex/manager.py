@@ -20,17 +20,26 @@ import attrs
 import trio
 
 from .binding import Binding, BindingStatistics, Handler
-from .channels import Channel, Parameters, PrivateChannelType, PublicChannelType, validate_handler
+from .channels import (
+    Channel,
+    ExchangeEnum,
+    Parameters,
+    PrivateChannelType,
+    PublicChannelType,
+    validate_handler,
+)
 from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
 from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
-from .events import ConnectionEvent, Disconnected, SlowConsumer, SubscriptionRefused
+from .events import ConnectionEvent, Disconnected, Gap, SlowConsumer, SubscriptionRefused
 from .exchanges import Venue, open_venue
+from .exchanges.base import Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
+from .line import Line, LineStatistics
 from .registry import Registry
-from .router import OnControl, Outlet, Router
+from .router import Outlet, Router, Source
 from .subscriptions import Outcome
-from .supervisor import Line, Lines, LineStatistics
+from .supervisor import Lines
 
 __all__ = [
     "BaseWebsocketInterface",
@@ -93,6 +102,7 @@ class ManagerStatistics:
         frames: frames routed so far, control frames included.
         unrouted: pushes that nobody had bound.
         empty: pushes without content.
+        duplicates: copies that came over a second connection and were dropped.
         undecodable: pushes that were not what their channel promises.
         skipped: frames that were neither push nor control, by reason.
         waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most.
@@ -103,6 +113,7 @@ class ManagerStatistics:
     frames: int
     unrouted: int
     empty: int
+    duplicates: int
     undecodable: int
     skipped: Mapping[str, int]
     waiting_bytes: int
@@ -155,8 +166,8 @@ class WebSocketManager(BaseWebsocketInterface):
         assert config.exchange is not None
         self._venue = open_venue(config.exchange, config.market)
         self._state = _State.NEW
-        self._router = Router(self._venue, config.number_type)
-        self._channel = FrameChannel[OnControl](config.frame_channel_bytes, self._on_half)
+        self._router = Router(self._venue, config.number_type, self._on_gap)
+        self._channel = FrameChannel[Source](config.frame_channel_bytes, self._on_half)
         deliver = self._channel.send if config.handoff == "channel" else self._route
         self._lines = Lines(self._venue, config, self, deliver)
         self._registry = Registry(
@@ -349,6 +360,14 @@ class WebSocketManager(BaseWebsocketInterface):
             if not self._channel.waiting:
                 self._lines.expire()
 
+    def rotate(self) -> None:
+        """Replace every connection by a new one, make before break.
+
+        Returns at once; `Rotated` is told for each when the old one is closed.
+        """
+        self._check_open()
+        self._lines.rotate()
+
     async def aclose(self) -> None:
         """End in peace: what was read is delivered, within `close_timeout`. Twice is once.
 
@@ -420,10 +439,7 @@ class WebSocketManager(BaseWebsocketInterface):
             _log.error("%s", error)
             self.on_event(
                 SubscriptionRefused(
-                    self._venue.exchange,
-                    self._venue.market,
-                    line.number,
-                    self.config.environment.time_ns(),
+                    *self._whose(line.number),
                     error.channel,
                     error.reason,
                     error.code,
@@ -431,9 +447,25 @@ class WebSocketManager(BaseWebsocketInterface):
             )
         self._check_ready()
 
-    def on_lost(self, line: Line) -> None:
-        """Nothing on the line is confirmed any more."""
-        self._registry.on_lost(line)
+    def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
+        """No connection carries these any more."""
+        self._registry.on_unconfirmed(topics)
+
+    def on_copies(self, topics: Iterable[Topic]) -> None:
+        """More than one connection will carry these."""
+        self._router.merge(topics)
+
+    def on_leg_joined(self, leg: int, topic: Topic) -> None:
+        """A connection carries this topic from now on."""
+        self._router.join(leg, topic)
+
+    def on_leg_gone(self, leg: int, topics: Iterable[Topic]) -> None:
+        """A connection brings nothing more of these, once what it had read is routed."""
+        departure = _Departure(leg, tuple(topics))
+        if self._channel.is_empty:
+            self._router.leave(departure.leg, departure.topics)
+        else:
+            self._channel.send_nowait(departure, _NOTHING)
 
     def on_end(self, failure: TrioexError | None) -> None:
         """A line ended for good."""
@@ -448,9 +480,7 @@ class WebSocketManager(BaseWebsocketInterface):
         self._ending.set()
 
     def _check_ready(self) -> None:
-        if self._registry.is_resolved and all(
-            line.is_open and line.subscriptions.settled for line in self._lines
-        ):
+        if self._registry.is_resolved and all(line.is_ready for line in self._lines):
             self._ready.set()
 
     # Routing
@@ -459,15 +489,17 @@ class WebSocketManager(BaseWebsocketInterface):
         channel = self._channel
         while True:
             try:
-                on_control, batch = await channel.receive()
+                source, batch = await channel.receive()
             except trio.EndOfChannel:
                 return
-            await self._route(on_control, batch)
+            await self._route(source, batch)
             channel.routed(batch)
 
-    async def _route(self, on_control: OnControl, batch: Batch) -> None:
+    async def _route(self, source: Source, batch: Batch) -> None:
+        if isinstance(source, _Departure):
+            self._router.leave(source.leg, source.topics)
         frames = self._router.begin(batch.frames)
-        while self._router.feed(frames, batch.text, batch.received, on_control):
+        while self._router.feed(frames, batch.text, batch.received, source):
             await self._wait_room(self._router.waiting_for)
 
     async def _wait_room(self, outlet: Outlet | None) -> None:
@@ -476,15 +508,20 @@ class WebSocketManager(BaseWebsocketInterface):
             queue.on_room = self._room.unpark_all
             await self._room.park()
 
+    def _on_gap(self, channel: Channel, first: int, last: int) -> None:
+        self.on_event(Gap(*self._whose(-1), str(channel), first, last))
+
+    def _whose(self, line: int) -> tuple[ExchangeEnum, str, int, int]:
+        """What every event begins with."""
+        now = self.config.environment.time_ns()
+        return self._venue.exchange, self._venue.market, line, now
+
     def _on_half(self, waiting: int) -> None:
         outlet = self._router.waiting_for
         blocked = outlet is not None and outlet.queue is not None and outlet.queue.is_full
         self.on_event(
             SlowConsumer(
-                self._venue.exchange,
-                self._venue.market,
-                -1,
-                self.config.environment.time_ns(),
+                *self._whose(-1),
                 outlet.label if blocked and outlet is not None else None,
                 waiting,
                 self.config.frame_channel_bytes,
@@ -500,6 +537,7 @@ class WebSocketManager(BaseWebsocketInterface):
             frames=router.frames,
             unrouted=router.unrouted,
             empty=router.empty,
+            duplicates=router.duplicates,
             undecodable=router.undecodable,
             skipped=dict(router.skipped),
             waiting_bytes=self._channel.waiting,
@@ -536,7 +574,7 @@ class WebSocketManager(BaseWebsocketInterface):
     async def _test(self, batch: Batch) -> None:
         frames = self._router.begin(batch.frames)
         while True:
-            paused = self._router.feed(frames, batch.text, batch.received, _no_control)
+            paused = self._router.feed(frames, batch.text, batch.received, _TEST)
             for binding in self._registry.bindings:
                 if self._registry.is_running:
                     await binding.wait_idle()
@@ -547,8 +585,29 @@ class WebSocketManager(BaseWebsocketInterface):
             await self._wait_room(self._router.waiting_for)
 
 
-def _no_control(_control: object) -> None:
-    """A test message that is no push concerns no connection."""
+@attrs.frozen
+class _Departure:
+    """A leg that is gone: it stands behind what the leg had read."""
+
+    leg: int
+    topics: tuple[Topic, ...]
+
+    def on_control(self, control: Control) -> None:
+        """It brings no frames."""
+
+
+@attrs.frozen
+class _Test:
+    """The source of test messages: of no connection, and no copy of anything."""
+
+    leg: int | None = None
+
+    def on_control(self, control: Control) -> None:
+        """A test message that is no push concerns no connection."""
+
+
+_TEST = _Test()
+_NOTHING = Batch(False, [], 0, 0)
 
 
 def _frame(raw: str | bytes) -> tuple[bytes, bool]:

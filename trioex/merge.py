@@ -26,7 +26,8 @@ __all__ = ["Merger"]
 _REMEMBERED = 4096
 """Messages a topic remembers; a leg that lags further behind may bring one again."""
 _MOST_HELD = 1024
-"""Deltas that wait for a missing one; beyond, the hole is a gap."""
+_LONGEST_HELD_NS = 1_000_000_000
+"""Deltas that wait for a missing one, and how long; beyond, the hole is a gap."""
 
 
 def _identity(message: MarketMessage) -> Hashable:
@@ -101,22 +102,21 @@ class Merger:
         self._joined: dict[int, int] = {}
         self._delivered = 0
         self._held: deque[BookDelta] = deque()
+        self._held_by: set[int] = set()
         self.duplicates = 0
         self.version: int | None = None
 
-    def take(
-        self, leg: int, messages: Sequence[MarketMessage], is_alone: bool
-    ) -> Sequence[MarketMessage]:
-        """Return what is to be delivered now.
-
-        Args:
-            leg: who brought the messages.
-            is_alone: whether no other leg can bring what is missing.
-        """
+    def join(self, leg: int) -> None:
+        """A leg will bring messages from now on; it joins with its first one, too."""
         self._joined.setdefault(leg, self._delivered)
+
+    def take(self, leg: int, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
+        """Return what is to be delivered now of what a leg brought."""
+        if leg not in self._joined:
+            self.join(leg)
         if len(messages) == 1 and isinstance(delta := messages[0], BookDelta):
-            return self._take_delta(delta, messages, is_alone)
-        fresh = [message for message in messages if self._is_fresh(leg, message, is_alone)]
+            return self._take_delta(leg, delta, messages)
+        fresh = [message for message in messages if self._is_fresh(leg, message)]
         self._delivered += len(fresh)
         self.duplicates += len(messages) - len(fresh)
         return fresh
@@ -126,14 +126,12 @@ class Merger:
         self._joined.pop(leg, None)
         for seen in self._seen.values():
             seen.brought.pop(leg, None)
-        if len(self._joined) > 1 or not self._held:
-            return ()
-        return self._give_up_waiting()
+        return self._give_up_waiting() if self._is_hopeless() else ()
 
     # Chains of deltas
 
     def _take_delta(
-        self, delta: BookDelta, messages: Sequence[MarketMessage], is_alone: bool
+        self, leg: int, delta: BookDelta, messages: Sequence[MarketMessage]
     ) -> Sequence[MarketMessage]:
         version = self.version
         if version is None or delta.first_version == version + 1:
@@ -146,14 +144,25 @@ class Merger:
             # Cut elsewhere than the copy before it. Quantities are absolute: it does no harm.
             self.version = delta.last_version
             return self._flush(messages)
-        if not is_alone and len(self._held) < _MOST_HELD:
-            self._held.append(delta)
-            return ()
         self._held.append(delta)
-        return self._give_up_waiting()
+        self._held_by.add(leg)
+        return self._give_up_waiting() if self._is_hopeless() else ()
+
+    def _is_hopeless(self) -> bool:
+        """Whether something waits for what nobody will bring."""
+        if not self._held:
+            return False
+        waited = self._held[-1].receive_time - self._held[0].receive_time
+        return (
+            self._held_by.issuperset(self._joined)
+            or len(self._held) > _MOST_HELD
+            or waited > _LONGEST_HELD_NS
+        )
 
     def _flush(self, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
         """Return the messages and those held deltas that now continue them."""
+        # Who waited is forgotten with a hole that was filled: for the next one all are asked.
+        self._held_by.clear()
         ready = list(messages)
         held = sorted(self._held, key=lambda delta: delta.first_version)
         self._held.clear()
@@ -182,24 +191,24 @@ class Merger:
 
     # Everything else
 
-    def _is_fresh(self, leg: int, message: MarketMessage, is_alone: bool) -> bool:
+    def _is_fresh(self, leg: int, message: MarketMessage) -> bool:
         version = getattr(message, "version", None)
         if isinstance(message, BookSnapshot) and self._is_chain:
-            return self._is_fresh_base(message, is_alone)
+            return self._is_fresh_base(message)
         if isinstance(message, BookSnapshot | BookTicker) and version is not None:
             if self.version is not None and version < self.version:
                 return False
             self.version = version
         return self._count(leg, _identity(message))
 
-    def _is_fresh_base(self, snapshot: BookSnapshot, is_alone: bool) -> bool:
+    def _is_fresh_base(self, snapshot: BookSnapshot) -> bool:
         """A whole book in a chain of deltas.
 
         A leg that joined begins with one; as long as another leg carries the chain on, it says
         nothing new. Alone it is a new beginning.
         """
         if self.version is not None:
-            if not is_alone:
+            if len(self._joined) > 1:
                 return False
             if snapshot.version > self.version:
                 self._on_gap(self.version + 1, snapshot.version)

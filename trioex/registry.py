@@ -7,7 +7,7 @@ when a symbol is asked for that the shipped list does not hold.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -28,7 +28,7 @@ from .exchanges.base import Instruments, Topic, Venue
 from .http import fetch
 from .router import Router
 from .subscriptions import Outcome
-from .supervisor import Line, Lines
+from .supervisor import Lines
 
 __all__ = ["Registry"]
 
@@ -163,7 +163,7 @@ class Registry:
         self._by_topic.setdefault(topic.name, []).append(binding)
         self._lines.want(topic)
         line = self._lines.line_of(topic)
-        if line is not None and line.subscriptions.is_confirmed(topic):
+        if line is not None and line.is_confirmed(topic):
             binding.confirm()
 
     def forget(self, binding: Binding[Any]) -> None:
@@ -212,9 +212,9 @@ class Registry:
             return ""
         return suggestion(symbol, self._venue.instruments)
 
-    def on_lost(self, line: Line) -> None:
-        """A line was lost: what it carried is not confirmed any more."""
-        for topic in line.subscriptions.topics:
+    def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
+        """No connection carries these any more."""
+        for topic in topics:
             for binding in self._by_topic.get(topic.name, ()):
                 binding.unconfirm()
 

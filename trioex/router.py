@@ -13,22 +13,38 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from .channels import Channel, Parameters
+from .channels import Channel, Parameters, PublicChannelType
 from .config import ErrorPolicy, OverflowPolicy
 from .errors import DecodeError, QueueOverflow
 from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
-from .messages import Number
+from .merge import Merger
+from .messages import MarketMessage, Number
 
-__all__ = ["MessageQueue", "OnControl", "Outlet", "Route", "Router"]
+__all__ = ["MessageQueue", "Outlet", "Route", "Router", "Source"]
 
 Put: TypeAlias = Callable[[Any], object]
-OnControl: TypeAlias = Callable[[Control], None]
+
+
+class Source(Protocol):
+    """Who read a frame.
+
+    Attributes:
+        leg: its number; None for a test message, which no merger looks at.
+    """
+
+    @property
+    def leg(self) -> int | None: ...
+
+    def on_control(self, control: Control) -> None:
+        """A frame of the source is no push."""
+
 
 _log = logging.getLogger("trioex.router")
 
@@ -195,12 +211,16 @@ class Route:
 
     Attributes:
         outlets: in the order of binding.
+        merger: drops copies and finds gaps, where there can be any.
+        heard: when its last push was read, ns since the epoch; 0 before the first.
         undecodable: pushes of the topic that were not what it promises.
     """
 
     topic: Topic
     decode: Decoder
     outlets: tuple[Outlet, ...] = ()
+    merger: Merger | None = None
+    heard: int = 0
     undecodable: int = 0
 
 
@@ -230,8 +250,14 @@ class Router:
         empty: pushes without content.
     """
 
-    def __init__(self, venue: Venue, number_type: type[Number]) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        number_type: type[Number],
+        on_gap: Callable[[Channel, int, int], None],
+    ) -> None:
         self._venue = venue
+        self._on_gap = on_gap
         self._number_type = number_type
         self._key = venue.key
         self._routes: dict[bytes, Route] = {}
@@ -274,8 +300,45 @@ class Router:
     def _open(self, topic: Topic) -> Route:
         decode = self._venue.decoder(topic, self._number_type)
         route = Route(topic, decode, tuple(g.outlet for g in self._general if g.wants(topic)))
+        if topic.channel.type is PublicChannelType.ORDERBOOK:
+            self._merge(route)
         self._routes[topic.key] = route
         return route
+
+    # Copies
+
+    def merge(self, topics: Iterable[Topic]) -> None:
+        """More than one leg will bring these from now on."""
+        for topic in topics:
+            route = self._routes.get(topic.key)
+            if route is not None and route.merger is None:
+                self._merge(route)
+
+    def _merge(self, route: Route) -> None:
+        channel = route.topic.channel
+        route.merger = Merger(
+            partial(self._on_gap, channel),
+            is_chain=channel.type is PublicChannelType.ORDERBOOK,
+        )
+
+    def join(self, leg: int, topic: Topic) -> None:
+        """A leg will bring this topic from now on."""
+        route = self._routes.get(topic.key)
+        if route is not None and route.merger is not None:
+            route.merger.join(leg)
+
+    def leave(self, leg: int, topics: Iterable[Topic]) -> None:
+        """A leg brings nothing more of these; deliver what waited for it."""
+        for topic in topics:
+            route = self._routes.get(topic.key)
+            if route is not None and route.merger is not None:
+                self._deliver(route, route.merger.leave(leg))
+
+    @property
+    def duplicates(self) -> int:
+        """Copies dropped on the topics bound now."""
+        mergers = (route.merger for route in self._routes.values())
+        return sum(merger.duplicates for merger in mergers if merger is not None)
 
     def _find(self, key: bytes) -> Route | None:
         """The route for a push that has none: only general outlets can want it."""
@@ -291,15 +354,13 @@ class Router:
         self.frames += len(frames)
         return iter(frames)
 
-    def feed(
-        self, frames: Iterator[bytes], text: bool, received: int, on_control: OnControl
-    ) -> bool:
+    def feed(self, frames: Iterator[bytes], text: bool, received: int, source: Source) -> bool:
         """Route frames until they are used up or a queue is full.
 
         Args:
             frames: from `begin`; call again with the same one to go on.
             received: wall time of the read, ns.
-            on_control: gets what is no push.
+            source: who read them; told of what is no push.
 
         Returns:
             True when it paused: wait for `waiting_for` to have room and call again.
@@ -316,7 +377,7 @@ class Router:
                 route = routes[key]  # type: ignore[index]  # None is in no dictionary of bytes
             except KeyError:
                 if key is None:
-                    self._control(frame, text, on_control)
+                    self._control(frame, text, source)
                     continue
                 found = self._find(key)
                 if found is None:
@@ -328,8 +389,11 @@ class Router:
             except DecodeError as error:
                 self._undecodable(route, error)
                 continue
+            route.heard = received
             if not messages:
                 self.empty += 1
+            elif route.merger is not None and source.leg is not None:
+                messages = route.merger.take(source.leg, messages)
             for message in messages:
                 for outlet in route.outlets:
                     try:
@@ -343,6 +407,18 @@ class Router:
                 return True
         return False
 
+    def _deliver(self, route: Route, messages: Sequence[MarketMessage]) -> None:
+        """Deliver outside of a frame; a queue that is full takes it all the same."""
+        for message in messages:
+            for outlet in route.outlets:
+                try:
+                    result = outlet.put(message)
+                except Exception as error:  # noqa: BLE001  the policy decides
+                    outlet.failed(error)
+                else:
+                    if result is not None:
+                        self._unusual(outlet, result)
+
     def _unusual(self, outlet: Outlet, result: object) -> bool:
         """A `put` returned something: its full queue, or what a handler's `return` gave."""
         if outlet.queue is None:
@@ -352,12 +428,12 @@ class Router:
         self.waiting_for = outlet
         return True
 
-    def _control(self, frame: bytes, text: bool, on_control: OnControl) -> None:
+    def _control(self, frame: bytes, text: bool, source: Source) -> None:
         control = self._venue.control(frame, text)
         if isinstance(control, Skipped):
             self.skipped[control.reason] = self.skipped.get(control.reason, 0) + 1
             _log.debug("skipped a frame: %s", control.reason)
-        on_control(control)
+        source.on_control(control)
 
     def _undecodable(self, route: Route, error: DecodeError) -> None:
         self.undecodable += 1

@@ -85,6 +85,7 @@ class VenueRules:
         idle_limit: seconds after which the venue itself drops a quiet connection.
         empty_limit: the same for a connection without a subscription.
         max_age: seconds a connection may live, or None where no limit is known.
+        pings_keep_empty: whether our pings keep a connection without subscription open.
     """
 
     max_topics: int | None
@@ -94,6 +95,7 @@ class VenueRules:
     idle_limit: float
     empty_limit: float
     max_age: float | None = None
+    pings_keep_empty: bool = True
 
 
 # What is heard besides pushes

@@ -1,0 +1,252 @@
+"""A leg: one connection after another, and what should be subscribed on it.
+
+It opens, asks, holds, and when the connection is lost opens again: at once the first time,
+with back-off after that, which is reset only once data flowed. What its line does about a
+loss in the meantime is the line's matter.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import attrs
+import trio
+
+from .backoff import Backoff
+from .config import Dial, WebSocketConfig
+from .connection import Connection, Deliver, TokenBucket
+from .errors import TrioexError, Verdict
+from .exchanges.base import Answer, Control, Notice, Topic, Venue
+from .subscriptions import Outcome, Subscriptions
+
+__all__ = ["Leg", "LegOwner", "LegStatistics"]
+
+_log = logging.getLogger("trioex.leg")
+
+_AGED = 0.98
+"""Of the venue's greatest age a connection is replaced at the latest; earlier by up to as much
+again, so that many do not go at once."""
+
+
+class LegOwner(Protocol):
+    """What a leg tells its line."""
+
+    def on_open(self, leg: Leg) -> None:
+        """It is connected; nothing was asked yet."""
+
+    def on_lost(self, leg: Leg, reason: TrioexError, retry_in: float | None) -> None:
+        """It is connected no more, or an attempt to connect failed."""
+
+    def on_outcomes(self, leg: Leg, outcomes: list[Outcome]) -> None:
+        """The exchange decided about subscriptions."""
+
+    def on_notice(self, leg: Leg, notice: Notice) -> None:
+        """The venue announced something on it."""
+
+    def on_aged(self, leg: Leg) -> None:
+        """The venue will not let it live much longer."""
+
+    def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
+        """It ended for good; with a failure when trying again cannot help."""
+
+
+@attrs.frozen
+class LegStatistics:
+    """A snapshot of one leg.
+
+    Attributes:
+        number: which leg of the manager.
+        role: `active`, `spare`, or `leaving` when another took its place.
+        is_open: whether it is connected.
+        wanted, confirmed: subscriptions.
+        connections: how many it has had, the present one included.
+        answers: acknowledgements and refusals heard.
+        batches: reads that completed a message, on the present connection.
+    """
+
+    number: int
+    role: str
+    is_open: bool
+    wanted: int
+    confirmed: int
+    connections: int
+    answers: int
+    batches: int
+
+
+class Leg:
+    """One connection at a time, opened again when it is lost.
+
+    Attributes:
+        number: which leg of the manager.
+        role: `active`, `spare` or `leaving`; the line's to set.
+        owes: whether a `Disconnected` was told for which no `Reconnected` was yet.
+        subscriptions: what should be subscribed on it.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        role: str,
+        venue: Venue,
+        config: WebSocketConfig,
+        owner: LegOwner,
+        deliver: Deliver,
+        dial: Dial,
+    ) -> None:
+        self.number = number
+        self.role = role
+        self.owes = False
+        self.subscriptions = Subscriptions(venue)
+        self._venue = venue
+        self._config = config
+        self._owner = owner
+        self._deliver = deliver
+        self._dial = dial
+        self._bucket = TokenBucket(venue.rules.requests_a_second)
+        self._backoff = Backoff(
+            config.backoff_first, config.backoff_most, config.environment.random
+        )
+        self._connection: Connection | None = None
+        self._stopped = False
+        self._interrupt = trio.Event()
+        self.connections = 0
+        self._answers = 0
+
+    def __repr__(self) -> str:
+        state = "OPEN" if self.is_open else "STOPPED" if self._stopped else "CLOSED"
+        return f"<Leg {self.number} {self.role} {state}, {self.subscriptions!r}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected now."""
+        return self._connection is not None and self._connection.is_open
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is connected and all it should carry is confirmed."""
+        return self.is_open and self.subscriptions.settled
+
+    @property
+    def attempts(self) -> int:
+        """Attempts to connect since data last flowed."""
+        return self._backoff.attempts
+
+    def statistics(self) -> LegStatistics:
+        """Return an immutable snapshot."""
+        return LegStatistics(
+            self.number,
+            self.role,
+            self.is_open,
+            len(self.subscriptions),
+            self.subscriptions.confirmed,
+            self.connections,
+            self._answers,
+            0 if self._connection is None else self._connection.batches,
+        )
+
+    # What is wanted
+
+    def want(self, topic: Topic) -> None:
+        """Subscribe, now or when it is open."""
+        if not self.subscriptions:
+            self._interrupt.set()  # nobody missed it while it waited to be opened again
+        self.subscriptions.want(topic)
+        self._wake()
+
+    def unwant(self, topic: Topic) -> None:
+        """Unsubscribe."""
+        self.subscriptions.unwant(topic)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._connection is not None:
+            self._connection.wake()
+
+    # What is heard
+
+    def on_control(self, connection: Connection, control: Control) -> None:
+        """A frame that is no push was read on one of the leg's connections."""
+        if connection is not self._connection:
+            return  # it waited in the frame channel while its connection was lost
+        if isinstance(control, Answer):
+            self._answers += 1
+            self._decided(self.subscriptions.answer(control))
+        elif isinstance(control, Notice):
+            self._owner.on_notice(self, control)
+
+    def expire(self) -> None:
+        """Ask again for what was not answered in time."""
+        late = trio.current_time() - self._config.subscribe_timeout
+        self._decided(self.subscriptions.expire(late))
+
+    def _decided(self, outcomes: list[Outcome]) -> None:
+        self._owner.on_outcomes(self, outcomes)
+        self._wake()
+
+    # One connection after another
+
+    def stop(self) -> None:
+        """Close in peace; `run` ends within the close timeout."""
+        self._stopped = True
+        self._interrupt.set()
+        if self._connection is not None:
+            self._connection.stop()
+
+    async def run(self) -> None:
+        """Hold a connection until `stop`, or until trying again cannot help.
+
+        Raises:
+            Exception: what delivering raised.
+        """
+        failure: TrioexError | None = None
+        while not self._stopped:
+            self._interrupt = trio.Event()
+            self._connection = connection = Connection(
+                self._venue, self._config, self, self._deliver, self._bucket, self._dial
+            )
+            reason = await connection.run()
+            if reason is None or self._stopped:
+                break
+            if connection.has_data:
+                self._backoff.reset()
+            self.subscriptions.reset()
+            verdict = self._config.classify(reason)
+            if verdict is Verdict.GIVE_UP or not self._config.reconnect:
+                self._tell_lost(reason, None)
+                failure = reason if verdict is Verdict.GIVE_UP or not self.connections else None
+                break
+            await self._pause(reason)
+        self._connection = None
+        self._owner.on_end(self, failure)
+
+    async def _pause(self, reason: TrioexError) -> None:
+        delay = self._backoff.next(getattr(reason, "retry_after", None) or 0.0)
+        self._tell_lost(reason, delay)
+        with trio.move_on_after(delay):
+            await self._interrupt.wait()
+
+    def _tell_lost(self, reason: TrioexError, retry_in: float | None) -> None:
+        _log.warning("%s leg %d: %s", self._venue.exchange, self.number, reason)
+        self._owner.on_lost(self, reason, retry_in)
+
+    # What its connection tells
+
+    def on_open(self) -> None:
+        """The connection is open."""
+        self.connections += 1
+        self._owner.on_open(self)
+
+    def on_aged(self) -> None:
+        """The connection nears the venue's greatest age."""
+        self._owner.on_aged(self)
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds until a new connection should be replaced, or None where it may live on."""
+        most = self._venue.rules.max_age if self._config.max_age is None else self._config.max_age
+        if most is None:
+            return None
+        spread = (1.0 - _AGED) * self._config.environment.random.random()
+        return most * (_AGED - spread)

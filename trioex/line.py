@@ -1,0 +1,367 @@
+"""A line: what one connection's worth of topics needs, on as many legs as asked for.
+
+    none      one leg
+    standby   one leg, and a spare that is connected and carries next to nothing
+    hot       two legs that carry everything
+
+A leg that must go (its age, a notice, `rotate`) is replaced before it is closed: for a while
+both carry everything. Whenever more than one leg carries a topic, a merger in the router
+drops the copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import attrs
+import trio
+
+from .config import Dial, WebSocketConfig
+from .connection import Deliver
+from .errors import TrioexError
+from .events import (
+    Connected,
+    ConnectionEvent,
+    Disconnected,
+    Reconnected,
+    Rotated,
+    VenueNotice,
+)
+from .exchanges.base import Notice, Topic, Venue
+from .leg import Leg, LegStatistics
+from .subscriptions import Outcome
+
+__all__ = ["Line", "LineOwner", "LineStatistics"]
+
+_UPGRADE = "upgrade"
+
+
+class LineOwner(Protocol):
+    """What lines tell, and to whom."""
+
+    def on_event(self, event: ConnectionEvent) -> None:
+        """Something happened to a line."""
+
+    def on_outcome(self, line: Line, outcome: Outcome) -> None:
+        """The exchange decided about a subscription."""
+
+    def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
+        """No leg carries these any more."""
+
+    def on_leg_joined(self, leg: int, topic: Topic) -> None:
+        """A leg brings this topic from now on."""
+
+    def on_leg_gone(self, leg: int, topics: Iterable[Topic]) -> None:
+        """A leg brings nothing more of these; what waits for it waits in vain."""
+
+    def on_copies(self, topics: Iterable[Topic]) -> None:
+        """More than one leg will carry these from now on."""
+
+    def on_end(self, failure: TrioexError | None) -> None:
+        """A line ended for good; with a failure when trying again cannot help."""
+
+
+@attrs.frozen
+class LineStatistics:
+    """A snapshot of one line.
+
+    Attributes:
+        number: which line.
+        is_open: whether one leg at least is connected and carries its topics.
+        wanted, confirmed: subscriptions; confirmed on one leg at least.
+        connections: how many it has had, on all legs.
+        answers: acknowledgements and refusals heard, on all legs.
+        legs: one each leg.
+    """
+
+    number: int
+    is_open: bool
+    wanted: int
+    confirmed: int
+    connections: int
+    answers: int
+    legs: tuple[LegStatistics, ...]
+
+
+class Line:
+    """One place in the pool of connections.
+
+    Args:
+        take_number: numbers legs through the whole manager.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        venue: Venue,
+        config: WebSocketConfig,
+        owner: LineOwner,
+        deliver: Deliver,
+        dial: Dial,
+        take_number: Callable[[], int],
+    ) -> None:
+        self.number = number
+        self._venue = venue
+        self._config = config
+        self._owner = owner
+        self._deliver = deliver
+        self._dial = dial
+        self._take_number = take_number
+        self._topics: dict[str, Topic] = {}
+        self._confirmed: set[str] = set()
+        self._legs: list[Leg] = []
+        self._nursery: trio.Nursery | None = None
+        self._broken_at: int | None = None
+        self._was_whole = False
+        self._stopped = False
+        self._progress = trio.Event()
+        self._replaced: set[Leg] = set()
+        self._past = [0, 0]
+        """Connections and answers of legs that are gone."""
+
+    def __repr__(self) -> str:
+        state = "WHOLE" if self.is_whole else "OPEN" if self.is_open else "CLOSED"
+        return f"<Line {self.number} {state}, {len(self)} topics, {len(self._legs)} legs>"
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    @property
+    def _active(self) -> list[Leg]:
+        return [leg for leg in self._legs if leg.role == "active"]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one leg at least that carries its topics is connected."""
+        return any(leg.is_open for leg in self._active)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one leg at least carries all of it, confirmed."""
+        return any(leg.is_whole for leg in self._active)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all its legs are as they should be."""
+        return all(leg.is_whole for leg in self._legs)
+
+    def is_confirmed(self, topic: Topic) -> bool:
+        """Whether the exchange confirmed a topic on a leg that is connected."""
+        return topic.name in self._confirmed
+
+    def statistics(self) -> LineStatistics:
+        """Return an immutable snapshot."""
+        return LineStatistics(
+            self.number,
+            self.is_open,
+            len(self),
+            len(self._confirmed),
+            self._past[0] + sum(leg.connections for leg in self._legs),
+            self._past[1] + sum(leg.statistics().answers for leg in self._legs),
+            tuple(leg.statistics() for leg in self._legs),
+        )
+
+    # What is wanted
+
+    def want(self, topic: Topic) -> None:
+        """Subscribe, now or when a leg is open."""
+        self._topics.setdefault(topic.name, topic)
+        for leg in self._active:
+            leg.want(topic)
+        if len(self._active) > 1:
+            self._owner.on_copies([topic])
+        self._keep_spares()
+
+    def unwant(self, topic: Topic) -> None:
+        """Unsubscribe."""
+        self._topics.pop(topic.name, None)
+        self._confirmed.discard(topic.name)
+        for leg in self._legs:
+            leg.unwant(topic)
+        self._keep_spares()
+
+    def _keep_spares(self) -> None:
+        """Give a spare the one topic without which the venue would drop it."""
+        if self._venue.rules.pings_keep_empty:
+            return
+        for leg in self._legs:
+            if leg.role == "spare" and not leg.subscriptions and self._topics:
+                topic = next(iter(self._topics.values()))
+                self._owner.on_copies([topic])
+                leg.want(topic)
+
+    # Its legs
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Open the legs, in a nursery that outlives them."""
+        self._nursery = nursery
+        roles = {"none": ["active"], "standby": ["active", "spare"], "hot": ["active", "active"]}
+        for role in roles[self._config.redundancy]:
+            self._add(role)
+        if len(self._active) > 1:
+            self._owner.on_copies(self._topics.values())
+        self._keep_spares()
+
+    def _add(self, role: str) -> Leg:
+        leg = Leg(
+            self._take_number(),
+            role,
+            self._venue,
+            self._config,
+            self,
+            self._deliver,
+            self._dial,
+        )
+        self._legs.append(leg)
+        if role == "active":
+            for topic in self._topics.values():
+                leg.want(topic)
+        assert self._nursery is not None
+        self._nursery.start_soon(leg.run)
+        return leg
+
+    def stop(self) -> None:
+        """Close all legs in peace, at once."""
+        self._stopped = True
+        self._progress.set()
+        for leg in self._legs:
+            leg.stop()
+
+    def expire(self) -> None:
+        """Ask again for what was not answered in time."""
+        for leg in list(self._legs):
+            leg.expire()
+
+    def rotate(self, leg: Leg | None = None) -> None:
+        """Replace a leg, or all of them, make before break."""
+        if self._stopped or self._nursery is None:
+            return
+        for old in [leg] if leg is not None else list(self._legs):
+            if old not in self._replaced:
+                self._replaced.add(old)
+                self._nursery.start_soon(self._replace, old)
+
+    async def _replace(self, old: Leg) -> None:
+        is_active = old.role == "active"
+        if is_active:
+            self._owner.on_copies(self._topics.values())
+        new = self._add(old.role)
+        self._keep_spares()
+        while not new.is_whole and not self._stopped and new in self._legs:
+            await self._progress.wait()
+        if is_active:
+            # What the exchange had begun to collect before it confirmed the new leg comes whole
+            # over the old one only.
+            await trio.sleep(self._config.rotation_overlap)
+        if self._stopped or old not in self._legs:
+            return
+        old.role = "leaving"
+        old.stop()
+        self._tell(Rotated, old_leg=old.number, new_leg=new.number)
+
+    # What legs tell
+
+    def on_open(self, leg: Leg) -> None:
+        """A leg is connected; nothing was asked yet."""
+        if leg.connections == 1 and not leg.owes:
+            self._tell(Connected, leg=leg.number)
+        self._check(leg)
+
+    def on_lost(self, leg: Leg, reason: TrioexError, retry_in: float | None) -> None:
+        """A leg is connected no more: a spare takes its place, if there is one."""
+        self._owner.on_leg_gone(leg.number, self._topics.values())
+        if leg.role == "active":
+            if self._was_whole and not self.is_whole and self._broken_at is None:
+                self._broken_at = self._now()
+            self._promote(leg)
+            self._unconfirm()
+        self._tell(Disconnected, leg=leg.number, reason=str(reason), retry_in=retry_in)
+
+    def _promote(self, lost: Leg) -> None:
+        spare = next((leg for leg in self._legs if leg.role == "spare" and leg.is_open), None)
+        lost.owes = lost.connections > 0
+        if spare is None:
+            return
+        spare.role, lost.role = "active", "spare"
+        spare.owes, lost.owes = lost.owes, False
+        self._owner.on_copies(self._topics.values())
+        for topic in lost.subscriptions.topics:
+            lost.unwant(topic)
+        for topic in self._topics.values():
+            spare.want(topic)
+        self._keep_spares()
+
+    def _unconfirm(self) -> None:
+        confirmed = [leg.subscriptions for leg in self._active if leg.is_open]
+        gone = [
+            self._topics[name]
+            for name in self._confirmed
+            if not any(each.is_confirmed(self._topics[name]) for each in confirmed)
+        ]
+        self._confirmed.difference_update(topic.name for topic in gone)
+        self._owner.on_unconfirmed(gone)
+
+    def on_outcomes(self, leg: Leg, outcomes: list[Outcome]) -> None:
+        """The exchange decided about subscriptions; one leg's word is enough."""
+        for outcome in outcomes:
+            name = outcome.topic.name
+            if name not in self._topics:
+                continue
+            if outcome.reason is None:
+                self._owner.on_leg_joined(leg.number, outcome.topic)
+                if leg.role == "spare" or name in self._confirmed:
+                    continue
+                self._confirmed.add(name)
+            self._owner.on_outcome(self, outcome)
+        self._check(leg)
+
+    def _check(self, leg: Leg) -> None:
+        """Tell that what was lost is whole again, once it is."""
+        progress, self._progress = self._progress, trio.Event()
+        progress.set()
+        if not leg.is_whole:
+            return
+        outage = 0
+        told = leg
+        if leg.role == "active":
+            self._was_whole = True
+            if self._broken_at is not None:
+                outage, self._broken_at = self._now() - self._broken_at, None
+                # A leg that is being replaced may be lost: its successor answers for it.
+                told = next((each for each in (leg, *self._active) if each.owes), leg)
+        if told.owes:
+            told.owes = False
+            self._tell(Reconnected, leg=leg.number, outage_ns=outage, attempts=leg.attempts)
+
+    def on_notice(self, leg: Leg, notice: Notice) -> None:
+        """The venue announced something; before an upgrade the leg is replaced."""
+        self._tell(VenueNotice, leg=leg.number, kind=notice.kind, text=notice.text)
+        if notice.kind == _UPGRADE:
+            self.rotate(leg)
+
+    def on_aged(self, leg: Leg) -> None:
+        """The venue will not let it live much longer."""
+        self.rotate(leg)
+
+    def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
+        """A leg ended for good."""
+        self._legs.remove(leg)
+        self._replaced.discard(leg)
+        self._past[0] += leg.connections
+        self._past[1] += leg.statistics().answers
+        self._owner.on_leg_gone(leg.number, self._topics.values())
+        if failure is not None or not any(leg.role == "active" for leg in self._legs):
+            self._owner.on_end(failure)
+
+    def _tell(
+        self, event: type[ConnectionEvent], *, leg: int | None = None, **facts: object
+    ) -> None:
+        now = self._now()
+        facts = facts if leg is None else {"leg": leg, **facts}
+        self._owner.on_event(
+            event(self._venue.exchange, self._venue.market, self.number, now, **facts)
+        )
+
+    def _now(self) -> int:
+        return self._config.environment.time_ns()
