@@ -75,10 +75,9 @@ class Reconnected(ConnectionEvent, frozen=True, gc=False, tag="reconnected"):
         attempts: how many times the leg was opened until it held.
     """
 
-    leg: int
-
     outage_ns: int
     attempts: int
+    leg: int = 0
 
 
 class SlowConsumer(ConnectionEvent, frozen=True, gc=False, tag="slow_consumer"):

@@ -101,8 +101,6 @@ class FrameSplitter:
             a batch; one that is fragmented or longer than 64 KiB has its own. A violation is
             the last event, as a `FrameError`; what came before it in the same read precedes it.
         """
-        if self._over:
-            return []
         if self._held:
             if len(data) < self._missing:
                 self._held += data

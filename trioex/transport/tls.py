@@ -1,0 +1,252 @@
+"""TLS over any stream, drained in one go.
+
+`trio.SSLStream` returns one record a call, and an exchange sends one message a record. This
+stream reads the transport once and then takes every record out of what it got.
+
+The rules: what OpenSSL has to say besides data (alerts, answers to a key update) goes out with
+the next bytes sent, or at once where nobody is sending. A send that was cancelled half-way
+breaks the stream, since the rest of the record is gone. Renegotiation, which TLS 1.3 does not
+have, breaks it too.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+import trio
+
+from .tcp import READ_BYTES, OneAtATime
+
+__all__ = ["TLSStream", "default_ssl_context"]
+
+_RECORD_BYTES = 16 << 10  # the most a record holds, RFC 8446 section 5.1
+_GOODBYE_SECONDS = 0.5  # for an alert of 31 bytes: only a peer that stopped reading needs more
+_SEND_BYTES = 256 << 10  # encrypted at once: bounds what waits in memory beside the data itself
+
+
+@functools.cache
+def default_ssl_context() -> ssl.SSLContext:
+    """Return the process's own context with the system's trust. Making it takes 20 ms: once."""
+    return ssl.create_default_context()
+
+
+class TLSStream(trio.abc.Stream):
+    """TLS on top of an open stream.
+
+    One task may send while another receives.
+
+    Args:
+        transport: the stream below; from now on this stream's own.
+        context: what to trust.
+        server_hostname: whom the certificate must name; None for a server.
+        server_side: the part to play.
+        session: of an earlier connection with the same context, to resume.
+        keep_session: called with this connection's own session once it can be resumed.
+    """
+
+    def __init__(
+        self,
+        transport: trio.abc.Stream,
+        context: ssl.SSLContext,
+        *,
+        server_hostname: str | None = None,
+        server_side: bool = False,
+        session: ssl.SSLSession | None = None,
+        keep_session: Callable[[ssl.SSLSession], object] | None = None,
+    ) -> None:
+        self.transport = transport
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            session=session,
+        )
+        self._keep_session = keep_session
+        self._sending = OneAtATime("sending on this TLSStream")
+        self._wire = trio.StrictFIFOLock()  # whoever writes records holds it until they are sent
+        self._end: trio.BrokenResourceError | bytes | None = None  # of what can be received
+        self._torn = self._closed = False
+
+    def __repr__(self) -> str:
+        state = "CLOSED" if self._closed else "BROKEN" if self._torn else "OPEN"
+        return f"<TLSStream {state} {self._object.version() or 'no handshake yet'}>"
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake was shortened by an earlier session."""
+        return bool(self._object.session_reused)
+
+    async def do_handshake(self) -> None:
+        """Agree on keys and check the certificate. Cancelling it breaks the stream.
+
+        Raises:
+            ssl.SSLError: the certificate or the peer is not to be trusted, or this is no TLS.
+            trio.BrokenResourceError: the connection broke or ended meanwhile.
+        """
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+            except ssl.SSLEOFError as error:
+                raise trio.BrokenResourceError("the peer ended the TLS handshake") from error
+            except ssl.SSLError:
+                await self._last_words()  # the alert that tells the peer why
+                raise
+            else:
+                await self._flush()
+                return
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return all that has arrived, at most `max_bytes`; b"" when the peer closed in peace.
+
+        Raises:
+            trio.BrokenResourceError: the connection broke, was cut without a TLS goodbye, or
+                holds what is no TLS.
+            trio.ClosedResourceError: it was closed here.
+        """
+        if max_bytes is not None and operator.index(max_bytes) < 1:
+            raise ValueError(f"max_bytes={max_bytes} must be 1 or more")
+        self._check_open()
+        if self._incoming.pending or self._object.pending() or self._end is not None:
+            await trio.lowlevel.checkpoint()  # nothing below needs to wait
+        else:
+            await self._fill()
+        while (data := self._drain(max_bytes)) is None:
+            await self._answer()
+            await self._fill()
+        await self._answer()
+        return data
+
+    async def _answer(self) -> None:
+        """Send what OpenSSL itself has to say, unless a sender takes it along."""
+        if self._outgoing.pending and not self._wire.locked():
+            await self._flush()
+
+    def _drain(self, max_bytes: int | None) -> bytes | None:
+        """Take every record that is whole; None while there is none.
+
+        What OpenSSL says behind good data it says only once, so it is kept for the next call.
+        """
+        pieces = self._read_records(max_bytes) if self._end is None else []
+        if not pieces:
+            if isinstance(self._end, trio.BrokenResourceError):
+                raise self._end
+            return self._end
+        if self._keep_session:
+            self._offer_session()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read_records(self, max_bytes: int | None) -> list[bytes]:
+        read = self._object.read
+        incoming = self._incoming
+        most = _RECORD_BYTES if max_bytes is None else min(max_bytes, _RECORD_BYTES)
+        pieces: list[bytes] = []
+        append = pieces.append
+        try:
+            while piece := read(most):
+                append(piece)
+                # Asking once more when there is nothing would only cost an exception.
+                if max_bytes or not (incoming.pending or self._object.pending()):
+                    return pieces
+            self._end = b""
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._end = b""
+        except ssl.SSLError as error:
+            self._end = trio.BrokenResourceError(f"TLS broke: {error}")
+            self._end.__cause__ = error
+        return pieces
+
+    def _offer_session(self) -> None:
+        # TLS 1.3 sends tickets behind the handshake, so the first data is when to look.
+        session = self._object.session
+        if self._keep_session and session is not None and session.has_ticket:
+            self._keep_session(session)
+            self._keep_session = None
+
+    async def _fill(self) -> None:
+        data = await self.transport.receive_some(READ_BYTES)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send all of `data`. Cancelled half-way, the stream is broken.
+
+        Raises:
+            trio.BrokenResourceError: the connection broke, or an earlier send was cancelled.
+            trio.ClosedResourceError: it was closed here.
+            trio.BusyResourceError: another task is sending.
+        """
+        with self._sending, memoryview(data) as rest:
+            self._check_open()
+            if not rest:
+                await trio.lowlevel.checkpoint()
+            for start in range(0, len(rest), _SEND_BYTES):
+                async with self._wire:
+                    try:
+                        self._object.write(rest[start : start + _SEND_BYTES])
+                    except ssl.SSLError as error:
+                        raise trio.BrokenResourceError(f"TLS broke: {error}") from error
+                    await self._send_records()
+
+    async def _flush(self) -> None:
+        async with self._wire:
+            await self._send_records()
+
+    async def _send_records(self) -> None:
+        """Send what OpenSSL has written, and what it writes meanwhile."""
+        while data := self._outgoing.read():
+            if self._torn:
+                raise trio.BrokenResourceError("an earlier send broke off")
+            self._torn = True
+            await self.transport.send_all(data)
+            self._torn = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the transport takes more to send."""
+        with self._sending:
+            self._check_open()
+            await self.transport.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Say goodbye without waiting for the answer, and close the transport.
+
+        Cancelled, it closes the transport at once.
+        """
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            return
+        self._closed = True
+        self._offer_session()
+        try:
+            with suppress(ssl.SSLError):
+                self._object.unwrap()  # writes close_notify, then wants the peer's
+            await self._last_words()
+        finally:
+            await self.transport.aclose()
+
+    async def _last_words(self) -> None:
+        """Send the alert that OpenSSL has written, if that can be done soon."""
+        if self._wire.locked():
+            return  # by a sender that does not get on
+        with (
+            trio.move_on_after(_GOODBYE_SECONDS),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError),
+        ):
+            await self._flush()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("this TLSStream was closed")
