@@ -397,7 +397,7 @@ class WebSocketManager(BaseWebsocketInterface):
     ) -> bool | None:
         context, self._context = self._context, None
         assert context is not None
-        return await context.__aexit__(exc_type, exc, traceback)
+        return await context.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102  bounds itself
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[None]:

@@ -72,6 +72,7 @@ def test_what_the_venue_sends_needs_no_parsing() -> None:
     frames += [data.compact(data.published(name)) for name in PUSHES if name.endswith(".push")]
     frames += [data.published("spot.obu.push_delta.live_20250801").strip()]
     frames.remove(UPDATE)  # the one with `full`, which is rare
+    frames += [DELTA.replace(b'"e":', b'"l":"%b","e":' % levels) for levels in (b"100", b"20")]
     broken = [frame[:-1] + b"!" for frame in frames]
     assert {parsed_key(frame) for frame in broken} == {None}
     assert [key(frame) for frame in broken] == [parsed_key(frame) for frame in frames]

@@ -1,0 +1,1 @@
+"""Gate.io, its spot market over WebSocket v4."""

@@ -98,6 +98,7 @@ _now = _plans(_WITH_MS).get
 _then = _plans(_WITHOUT_MS).get
 _NOW = slice(_WITH_MS, _WITH_MS + _HEAD)
 _THEN = slice(_WITHOUT_MS, _WITHOUT_MS + _HEAD)
+_UPDATE_DEPTH = UPDATE_DEPTH.encode()
 _OBU_PLAN: _Plan = (b"spot.obu ", b'"s":"', 5, len(_OBU_HEAD), 0)
 
 
@@ -123,12 +124,13 @@ def push_key(self: object, frame: bytes, text: bool) -> bytes | None:  # noqa: A
             return prefix + frame[start:end] + b" " + frame[end + 7 : stop]
     # An update's depth stands behind `t`, if not at the very end behind the arrays: 93 is
     # their bracket, 101 the `e` of the field that follows `t` where there is no depth.
-    elif (
-        frame[-3] == 93
-        and end > depth
-        and (frame[depth] == 101 or frame[depth : depth + 8] == b'l":"100"')
-    ):
-        return prefix + frame[start:end]
+    elif frame[-3] == 93 and end > depth:
+        if frame[depth] == 101:
+            return prefix + frame[start:end]
+        if frame[depth : depth + 4] == b'l":"':
+            levels = frame[depth + 4 : frame.find(b'"', depth + 4)]
+            key = prefix + frame[start:end]
+            return key if levels == _UPDATE_DEPTH else key + b" " + levels
     return parsed_key(frame)
 
 

@@ -1,0 +1,190 @@
+"""`trioex watch`: bind channels and print what comes.
+
+Messages wait in their bindings' queues while the output is slow, and the output is written in
+a thread: a terminal that was stopped holds up neither pings nor anything else. Messages of one
+channel are printed in the order of the wire, and nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+import trio
+
+from ..binding import Binding, BindingState
+from ..channels import Channel, ExchangeEnum, Parameters
+from ..config import WebSocketConfig
+from ..errors import ConnectFailed
+from ..events import Connected, ConnectionEvent, Disconnected
+from ..manager import WebSocketManager
+from ..messages import MarketMessage
+from .logs import library_warnings
+from .outcomes import report
+from .text import event_line, message_line
+
+__all__ = ["Watch", "watch"]
+
+_WAITING = 1000
+"""Lines that wait to be written; as many are written at once."""
+_LONGEST = 3600.0
+"""A recording ends when all of it is printed, however long the output takes."""
+
+
+@attrs.frozen(kw_only=True)
+class Watch:
+    """What to watch and how to print it.
+
+    Attributes:
+        parameters: keywords of `bind`, for every channel.
+        simulate: on the built-in simulator, with the symbols of the channels.
+        recording: from a recorded session; it ends when that is over.
+        seconds, count: when to stop, or None.
+        as_json: JSON lines instead of readable ones.
+    """
+
+    exchange: ExchangeEnum
+    channels: tuple[Channel, ...]
+    parameters: Parameters = attrs.field(factory=Parameters)
+    simulate: bool = False
+    recording: Path | None = None
+    seconds: float | None = None
+    count: int | None = None
+    as_json: bool = False
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols of the channels, each once."""
+        return tuple(dict.fromkeys(each.symbol for each in self.channels if each.symbol))
+
+
+async def watch(what: Watch) -> None:
+    """Print messages until one of the limits is reached or the recording is over.
+
+    Cancelling it stops at once; a line may be cut.
+
+    Raises:
+        BindingError: a channel that cannot be bound.
+        SubscriptionRefused: the exchange refused one of them.
+        ConnectFailed: there is no connection.
+        RecordingError: the recording cannot be read.
+        OSError: the output cannot be written.
+    """
+    send, receive = trio.open_memory_channel[str](_WAITING)
+    events = _Events()
+    form = _json_line if what.as_json else message_line
+
+    async def show(message: MarketMessage) -> None:
+        await send.send(form(message))
+
+    with library_warnings():
+        async with _open_source(what) as config, trio.open_nursery() as nursery:
+            manager = WebSocketManager(config, connection_handlers=events)
+            bindings = [_bind(manager, channel, what, show) for channel in what.channels]
+            nursery.start_soon(_write, receive, what.count, nursery.cancel_scope)
+            async with send:
+                await _run(manager, bindings, what, events)
+
+
+def _json_line(message: MarketMessage) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+class _Events:
+    """Reports what happens to the connections, from the first one that is open.
+
+    Attributes:
+        failure: why there is none so far.
+    """
+
+    def __init__(self) -> None:
+        self.failure = "no answer"
+        self._begun = False
+
+    def __call__(self, event: ConnectionEvent) -> None:
+        self._begun = self._begun or isinstance(event, Connected)
+        if self._begun:
+            report(event_line(event))
+        elif isinstance(event, Disconnected):
+            self.failure = event.reason
+
+
+@asynccontextmanager
+async def _open_source(what: Watch) -> AsyncGenerator[WebSocketConfig]:
+    from ..simulator import open_simulator
+
+    if what.recording is not None:
+        async with open_simulator(what.exchange, recording=what.recording, pace=None) as simulator:
+            yield simulator.config(reconnect=False, close_timeout=_LONGEST)
+    elif what.simulate:
+        symbols = what.symbols or ("BTCUSDT", "ETHUSDT")
+        async with open_simulator(what.exchange, symbols=symbols) as simulator:
+            yield simulator.config()
+    else:
+        yield WebSocketConfig(exchange=what.exchange)
+
+
+def _bind(
+    manager: WebSocketManager, channel: Channel, what: Watch, show: Callable[..., object]
+) -> Binding[Any]:
+    # Without a symbol there is nothing to hear but an all-symbols stream; a recording has
+    # whatever was subscribed when it was made.
+    every = channel.symbol is None and what.recording is None
+    keywords = what.parameters.given()
+    return manager.bind(channel, show, symbols="all" if every else None, **keywords)
+
+
+async def _run(
+    manager: WebSocketManager, bindings: list[Binding[Any]], what: Watch, events: _Events
+) -> None:
+    deadline = math.inf if what.seconds is None else trio.current_time() + what.seconds
+    # One scope, lifted when everything is subscribed: then there is time to end in peace.
+    with trio.CancelScope(deadline=deadline) as opening:
+        async with manager:
+            for binding in bindings:
+                # A recording confirms only what was asked for when it was made.
+                if what.recording is None or binding.state is BindingState.REFUSED:
+                    await binding
+            opening.deadline = math.inf
+            with trio.CancelScope(deadline=deadline):
+                await manager.wait_closed()
+    if opening.cancelled_caught:
+        raise ConnectFailed(f"not subscribed within {what.seconds:g} s: {events.failure}")
+
+
+async def _write(
+    receive: trio.MemoryReceiveChannel[str], count: int | None, scope: trio.CancelScope
+) -> None:
+    """Write what comes, as much at once as waits; after `count` lines cancel the scope."""
+    left = math.inf if count is None else count
+    sys.stdout.flush()
+    # Below Python's buffer: a thread that is left behind must not hold its lock at exit.
+    output: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+    async for first in receive:
+        lines = [first]
+        while len(lines) < min(left, _WAITING):
+            try:
+                lines.append(receive.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        text = "".join(f"{line}\n" for line in lines)
+        await trio.to_thread.run_sync(_write_all, output, text.encode(), abandon_on_cancel=True)
+        left -= len(lines)
+        if left <= 0:
+            scope.cancel()
+            return
+
+
+def _write_all(output: io.RawIOBase, data: bytes) -> None:
+    while data:
+        written = output.write(data)
+        if written is None:
+            raise BlockingIOError("the output does not block, and takes nothing now")
+        data = data[written:]
