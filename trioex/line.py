@@ -17,7 +17,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from .config import Dial, WebSocketConfig
+from .config import Dial, Redundancy, WebSocketConfig
 from .connection import Deliver
 from .errors import TrioexError
 from .events import (
@@ -35,6 +35,8 @@ from .subscriptions import Outcome
 __all__ = ["Line", "LineOwner", "LineStatistics"]
 
 _UPGRADE = "upgrade"
+_SECOND = {Redundancy.NONE: None, Redundancy.STANDBY: "spare", Redundancy.HOT: "active"}
+"""The role of the second leg."""
 
 
 class LineOwner(Protocol):
@@ -57,6 +59,9 @@ class LineOwner(Protocol):
 
     def on_copies(self, topics: Iterable[Topic]) -> None:
         """More than one leg will carry these from now on."""
+
+    def on_progress(self) -> None:
+        """A line may be ready that was not."""
 
     def on_end(self, failure: TrioexError | None) -> None:
         """A line ended for good; with a failure when trying again cannot help."""
@@ -115,6 +120,7 @@ class Line:
         self._broken_at: int | None = None
         self._was_whole = False
         self._stopped = False
+        self._second = _SECOND[config.redundancy]
         self._progress = trio.Event()
         self._replaced: set[Leg] = set()
         self._past = [0, 0]
@@ -144,7 +150,8 @@ class Line:
     @property
     def is_ready(self) -> bool:
         """Whether all its legs are as they should be."""
-        return all(leg.is_whole for leg in self._legs)
+        complete = len(self._legs) > (self._second is not None)
+        return complete and all(leg.is_whole for leg in self._legs)
 
     def is_confirmed(self, topic: Topic) -> bool:
         """Whether the exchange confirmed a topic on a leg that is connected."""
@@ -196,11 +203,19 @@ class Line:
     def start(self, nursery: trio.Nursery) -> None:
         """Open the legs, in a nursery that outlives them."""
         self._nursery = nursery
-        roles = {"none": ["active"], "standby": ["active", "spare"], "hot": ["active", "active"]}
-        for role in roles[self._config.redundancy]:
-            self._add(role)
-        if len(self._active) > 1:
+        self._add("active")
+        if self._second is not None:
+            nursery.start_soon(self._open_second, self._second)
+
+    async def _open_second(self, role: str) -> None:
+        """Open the second leg behind the first: two at once would race for the exchange."""
+        while not self.is_open and not self._stopped:
+            await self._progress.wait()
+        if self._stopped:
+            return
+        if role == "active":
             self._owner.on_copies(self._topics.values())
+        self._add(role)
         self._keep_spares()
 
     def _add(self, role: str) -> Leg:
@@ -271,6 +286,7 @@ class Line:
     def on_lost(self, leg: Leg, reason: TrioexError, retry_in: float | None) -> None:
         """A leg is connected no more: a spare takes its place, if there is one."""
         self._owner.on_leg_gone(leg.number, self._topics.values())
+        leg.owes = leg.connections > 0
         if leg.role == "active":
             if self._was_whole and not self.is_whole and self._broken_at is None:
                 self._broken_at = self._now()
@@ -280,7 +296,6 @@ class Line:
 
     def _promote(self, lost: Leg) -> None:
         spare = next((leg for leg in self._legs if leg.role == "spare" and leg.is_open), None)
-        lost.owes = lost.connections > 0
         if spare is None:
             return
         spare.role, lost.role = "active", "spare"
@@ -320,8 +335,11 @@ class Line:
         """Tell that what was lost is whole again, once it is."""
         progress, self._progress = self._progress, trio.Event()
         progress.set()
-        if not leg.is_whole:
-            return
+        if leg.is_whole:
+            self._tell_whole(leg)
+        self._owner.on_progress()
+
+    def _tell_whole(self, leg: Leg) -> None:
         outage = 0
         told = leg
         if leg.role == "active":

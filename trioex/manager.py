@@ -467,6 +467,10 @@ class WebSocketManager(BaseWebsocketInterface):
         else:
             self._channel.send_nowait(departure, _NOTHING)
 
+    def on_progress(self) -> None:
+        """A line may be ready that was not."""
+        self._check_ready()
+
     def on_end(self, failure: TrioexError | None) -> None:
         """A line ended for good."""
         if failure is not None:
