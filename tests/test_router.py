@@ -31,6 +31,7 @@ class Harness:
     """A router, outlets numbered as they are made, and what control frames said."""
 
     leg = 0
+    heard = 0
 
     def __init__(self) -> None:
         self.router = Router(VENUE, float, lambda *gap: self.gaps.append(gap))

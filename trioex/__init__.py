@@ -22,8 +22,16 @@ from .channels import (
     PublicChannelType,
     validate_binding,
 )
-from .config import Environment, ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
+from .config import (
+    Environment,
+    ErrorPolicy,
+    ExchangeConfig,
+    OverflowPolicy,
+    Redundancy,
+    WebSocketConfig,
+)
 from .errors import (
+    AuthenticationFailed,
     BindingError,
     ChannelError,
     ConfigError,
@@ -40,8 +48,10 @@ from .factory import create_exchange_component, create_websocket_client
 from .instrumentation import LoggingTimer
 from .manager import BaseWebsocketInterface, ManagerStatistics, WebSocketManager
 from .messages import BookDelta, BookSnapshot, BookTicker, Kline, Side, Ticker, Trade
+from .staleness import ChannelState
 
 __all__ = [
+    "AuthenticationFailed",
     "BaseWebsocketInterface",
     "Binding",
     "BindingError",
@@ -51,6 +61,7 @@ __all__ = [
     "BookTicker",
     "Channel",
     "ChannelError",
+    "ChannelState",
     "ConfigError",
     "ConnectFailed",
     "ConnectionLost",
@@ -67,6 +78,7 @@ __all__ = [
     "PrivateChannelType",
     "PublicChannelType",
     "QueueOverflow",
+    "Redundancy",
     "Side",
     "SubscriptionRefused",
     "Ticker",

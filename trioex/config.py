@@ -186,6 +186,8 @@ class WebSocketConfig:
         redundancy: `none`, `standby` or `hot`; see `Redundancy`.
         max_age: a connection is replaced before it is so old; None for the venue's own rule.
         rotation_overlap: how long both connections of a replacement carry everything.
+        data_timeout: a connection with confirmed subscriptions that brings no push for so long
+            is dead, however well it answers pings; None for never.
         stale_after: a channel that was silent for so long is stale; None judges only channels
             with a natural rate, by that.
         backoff_first, backoff_most: delay of the second attempt to reconnect and the most it
@@ -222,6 +224,9 @@ class WebSocketConfig:
         default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
     )
     rotation_overlap: float = attrs.field(default=1.0, validator=_in_range(0.0, 3600))
+    data_timeout: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
+    )
     stale_after: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
     )

@@ -78,6 +78,7 @@ class Connection:
     Attributes:
         is_open: whether requests can be sent.
         has_data: whether a batch came since everything wanted was confirmed.
+        heard: wall time of the last read that held a push somebody bound; the router's to set.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Connection:
         self.is_open = False
         self.has_data = False
         self.batches = 0
+        self.heard = 0
         self.leg: int | None = owner.number
 
     def on_control(self, control: Control) -> None:
@@ -178,6 +180,7 @@ class Connection:
             nursery.start_soon(self._keep_alive, socket)
             nursery.start_soon(self._watch, socket)
             nursery.start_soon(self._age)
+            nursery.start_soon(self._watch_data)
             await self._stopping.wait()
             nursery.cancel_scope.cancel()
 
@@ -225,6 +228,22 @@ class Connection:
             if sending.cancelled_caught or (heard < asked and not self._held_up):
                 self._reason = PeerSilent(f"{self.url}: silent for {patience:g} s after a ping")
                 self._scope.cancel()  # no goodbye to somebody who does not listen
+
+    async def _watch_data(self) -> None:
+        """Call a peer dead that answers pings and brings no push of what it confirmed."""
+        patience = self._config.data_timeout
+        if patience is None:
+            return
+        time_ns = self._config.environment.time_ns
+        began = time_ns()
+        while True:
+            await trio.sleep(patience / 4)
+            now = time_ns()
+            if self._held_up or not self._subscriptions.confirmed:
+                began = now  # what nobody reads, and what was not asked for, cannot come
+            elif now - max(self.heard, began) > patience * 1e9:
+                self._reason = PeerSilent(f"{self.url}: no data for {patience:g} s")
+                self._scope.cancel()
 
     async def _send(self, socket: WebSocket, text: str) -> bool:
         try:

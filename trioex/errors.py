@@ -16,6 +16,7 @@ and Failed mean the other side did.
     ├── ConnectionLost                        an open connection ended
     │   ├── FrameError                        the peer broke RFC 6455
     │   └── PeerSilent                        nothing was heard within the deadline
+    ├── AuthenticationFailed                  the exchange does not accept who we say we are
     ├── DecodeError             (ValueError)  a frame that is not what its channel promises
     ├── RecordingError          (ValueError)  a recording that cannot be read
     └── HttpError                             a REST call failed
@@ -26,8 +27,10 @@ and Failed mean the other side did.
 from __future__ import annotations
 
 import enum
+import ssl
 
 __all__ = [
+    "AuthenticationFailed",
     "BindingError",
     "ChannelError",
     "ConfigError",
@@ -121,7 +124,16 @@ class HandshakeRejected(ConnectFailed):
 
 
 class ConnectionLost(TrioexError):
-    """An open connection ended, and not by our wish."""
+    """An open connection ended, and not by our wish.
+
+    Attributes:
+        code, reason: of the peer's Close frame; None and empty where it sent none.
+    """
+
+    def __init__(self, message: str, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
 
 
 class FrameError(ConnectionLost):
@@ -138,6 +150,18 @@ class FrameError(ConnectionLost):
 
 class PeerSilent(ConnectionLost):
     """Nothing was heard from the peer within the deadline."""
+
+
+class AuthenticationFailed(TrioexError):
+    """The exchange does not accept who we say we are.
+
+    Attributes:
+        can_renew: whether a new session (not a new key) may be accepted.
+    """
+
+    def __init__(self, message: str, *, can_renew: bool = False) -> None:
+        super().__init__(message)
+        self.can_renew = can_renew
 
 
 class DecodeError(TrioexError, ValueError):
@@ -165,34 +189,75 @@ class HttpError(TrioexError):
 
 
 class Verdict(enum.Enum):
-    """What a supervisor does about a failure."""
+    """What a supervisor does about a failure; a later member outweighs an earlier one."""
 
     RETRY = "retry"
     """Reopen: at once the first time, with back-off after."""
     RETRY_LATER = "retry later"
     """Reopen, but not before the server's own wait is over."""
+    REAUTHENTICATE = "re-authenticate"
+    """Reopen with a new session."""
     GIVE_UP = "give up"
     """Stop: trying again cannot help."""
 
 
-_LATER = frozenset({418, 429, 503})
-_FINAL = frozenset({401, 403, 404, 410, 451})
+_LATER = frozenset({408, 418, 425, 429, 503})
+"""HTTP: limits of rate, bans that end, and servers that say they are busy."""
+_TRY_AGAIN_LATER = 1013
+"""WebSocket: the server is overloaded (IANA registry of close codes)."""
+_PASSING = (
+    ConnectFailed,
+    ConnectionLost,
+    HttpError,
+    DecodeError,
+    OSError,
+    EOFError,
+    TimeoutError,
+)
 
 
 def classify(failure: BaseException) -> Verdict:
-    """Say what to do about a failure of a connection.
+    """Say what to do about a failure of a connection. Total: every exception has a verdict.
 
     Args:
-        failure: what ended the connection or the attempt to open it.
+        failure: what ended the connection or the attempt to open it. Of a group, the gravest
+            member counts.
 
     Returns:
-        GIVE_UP for a refusal that will not change (bad credentials, forbidden region, wrong
-        path) and for mistakes of configuration, RETRY_LATER for limits of rate, RETRY for
-        everything else.
+        GIVE_UP for a refusal that will not change (a refused key, a forbidden region, a wrong
+        path, a certificate not to be trusted), for mistakes of configuration and for what is
+        nobody's failure to connect; REAUTHENTICATE where a new session may help; RETRY_LATER
+        for limits of rate, bans that end and overload; RETRY for everything else that passes.
     """
+    if isinstance(failure, BaseExceptionGroup):
+        return max(map(classify, failure.exceptions), key=list(Verdict).index)
+    if isinstance(failure, AuthenticationFailed):
+        return Verdict.REAUTHENTICATE if failure.can_renew else Verdict.GIVE_UP
     status = getattr(failure, "status", None)
-    if status in _LATER:
+    if isinstance(status, int):
+        return _classify_status(status, getattr(failure, "retry_after", None))
+    if isinstance(failure, ConnectionLost) and failure.code == _TRY_AGAIN_LATER:
         return Verdict.RETRY_LATER
-    if status in _FINAL or isinstance(failure, (ConfigError, BindingError, ManagerClosed)):
+    if isinstance(failure, ConnectFailed) and failure.__cause__ is not None:
+        return classify(failure.__cause__)
+    if isinstance(failure, ssl.SSLCertVerificationError):
         return Verdict.GIVE_UP
-    return Verdict.RETRY
+    if isinstance(failure, _PASSING) or _is_stream_failure(failure):
+        return Verdict.RETRY
+    return Verdict.GIVE_UP
+
+
+def _classify_status(status: int, retry_after: float | None) -> Verdict:
+    if status in _LATER or retry_after is not None:
+        return Verdict.RETRY_LATER
+    if status == 401:
+        return Verdict.REAUTHENTICATE
+    # What the server says of our request will not change by asking again; what it says of
+    # itself (5xx, or a redirect while it is moved) may.
+    return Verdict.GIVE_UP if 400 <= status < 500 else Verdict.RETRY
+
+
+def _is_stream_failure(failure: BaseException) -> bool:
+    """Whether a stream of Trio broke; by name, since nothing here imports Trio."""
+    kind = type(failure)
+    return kind.__module__.partition(".")[0] == "trio" and isinstance(failure, Exception)

@@ -29,6 +29,10 @@ _AGED = 0.98
 again, so that many do not go at once."""
 
 
+_POLITE_S = 10.0
+"""What we wait when a server asks for time and does not say how much."""
+
+
 class LegOwner(Protocol):
     """What a leg tells its line."""
 
@@ -160,6 +164,11 @@ class Leg:
         self.subscriptions.unwant(topic)
         self._wake()
 
+    def renew(self, topic: Topic) -> None:
+        """Unsubscribe and subscribe again."""
+        self.subscriptions.renew(topic)
+        self._wake()
+
     def _wake(self) -> None:
         if self._connection is not None:
             self._connection.wake()
@@ -213,16 +222,21 @@ class Leg:
                 self._backoff.reset()
             self.subscriptions.reset()
             verdict = self._config.classify(reason)
-            if verdict is Verdict.GIVE_UP or not self._config.reconnect:
+            # There is no session to renew on public channels, so that is the end, too.
+            is_final = verdict in (Verdict.GIVE_UP, Verdict.REAUTHENTICATE)
+            if is_final or not self._config.reconnect:
                 self._tell_lost(reason, None)
-                failure = reason if verdict is Verdict.GIVE_UP or not self.connections else None
+                failure = reason if is_final or not self.connections else None
                 break
-            await self._pause(reason)
+            await self._pause(reason, later=verdict is Verdict.RETRY_LATER)
         self._connection = None
         self._owner.on_end(self, failure)
 
-    async def _pause(self, reason: TrioexError) -> None:
-        delay = self._backoff.next(getattr(reason, "retry_after", None) or 0.0)
+    async def _pause(self, reason: TrioexError, *, later: bool) -> None:
+        wait: float | None = getattr(reason, "retry_after", None)
+        if wait is None:
+            wait = _POLITE_S if later else 0.0
+        delay = self._backoff.next(wait)
         self._tell_lost(reason, delay)
         with trio.move_on_after(delay):
             await self._interrupt.wait()

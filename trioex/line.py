@@ -188,6 +188,11 @@ class Line:
             leg.unwant(topic)
         self._keep_spares()
 
+    def renew(self, topic: Topic) -> None:
+        """Unsubscribe and subscribe again what the exchange seems to have forgotten."""
+        for leg in self._active:
+            leg.renew(topic)
+
     def _keep_spares(self) -> None:
         """Give a spare the one topic without which the venue would drop it."""
         if self._venue.rules.pings_keep_empty:

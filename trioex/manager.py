@@ -30,7 +30,15 @@ from .channels import (
 )
 from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
 from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
-from .events import ConnectionEvent, Disconnected, Gap, SlowConsumer, SubscriptionRefused
+from .events import (
+    ChannelLive,
+    ChannelStale,
+    ConnectionEvent,
+    Disconnected,
+    Gap,
+    SlowConsumer,
+    SubscriptionRefused,
+)
 from .exchanges import Venue, open_venue
 from .exchanges.base import Control, Topic
 from .frames import Batch
@@ -38,6 +46,7 @@ from .handoff import FrameChannel
 from .line import Line, LineStatistics
 from .registry import Registry
 from .router import Outlet, Router, Source
+from .staleness import ChannelState
 from .subscriptions import Outcome
 from .supervisor import Lines
 
@@ -294,6 +303,14 @@ class WebSocketManager(BaseWebsocketInterface):
         self._listeners.append(binding)
         return binding
 
+    def channel_state(self, channel: ChannelName) -> ChannelState:
+        """Whether a bound channel is alive, as of the last look; see `ChannelState`.
+
+        Raises:
+            BindingError: it is no channel, or nothing is bound to it.
+        """
+        return self._registry.state(Channel.parse(channel))
+
     def _check_open(self) -> None:
         if self._state in (_State.ENDING, _State.CLOSED):
             raise ManagerClosed(f"{self!r} has ended; make a new manager")
@@ -334,6 +351,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     lines.start_soon(self._expire_requests)
+                    lines.start_soon(self._watch_channels, ending := trio.CancelScope())
                     await self._wait_ready()
                     if self._failure is None:
                         task_status.started(self)
@@ -342,6 +360,7 @@ class WebSocketManager(BaseWebsocketInterface):
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
                     self._lines.stop()
+                    ending.cancel()
                 self._channel.close()
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
 
@@ -367,6 +386,17 @@ class WebSocketManager(BaseWebsocketInterface):
         """
         self._check_open()
         self._lines.rotate()
+
+    async def _watch_channels(self, scope: trio.CancelScope) -> None:
+        with scope:
+            await self._registry.watch(self._on_channel)
+
+    def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
+        channel = str(topic.channel)
+        if state is ChannelState.STALE:
+            self.on_event(ChannelStale(*self._whose(-1), channel, silent))
+        else:
+            self.on_event(ChannelLive(*self._whose(-1), channel))
 
     async def aclose(self) -> None:
         """End in peace: what was read is delivered, within `close_timeout`. Twice is once.
@@ -589,22 +619,24 @@ class WebSocketManager(BaseWebsocketInterface):
             await self._wait_room(self._router.waiting_for)
 
 
-@attrs.frozen
+@attrs.define
 class _Departure:
     """A leg that is gone: it stands behind what the leg had read."""
 
     leg: int
     topics: tuple[Topic, ...]
+    heard: int = 0
 
     def on_control(self, control: Control) -> None:
         """It brings no frames."""
 
 
-@attrs.frozen
+@attrs.define
 class _Test:
     """The source of test messages: of no connection, and no copy of anything."""
 
     leg: int | None = None
+    heard: int = 0
 
     def on_control(self, control: Control) -> None:
         """A test message that is no push concerns no connection."""

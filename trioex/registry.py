@@ -27,6 +27,7 @@ from .errors import (
 from .exchanges.base import Instruments, Topic, Venue
 from .http import fetch
 from .router import Router
+from .staleness import ChannelState, Staleness
 from .subscriptions import Outcome
 from .supervisor import Lines
 
@@ -50,6 +51,8 @@ class Registry:
         self._config = config
         self._router = router
         self._lines = lines
+        self._staleness = Staleness(venue, config.stale_after, router.heard)
+        self._confirmed = trio.Event()
         self._on_resolved = on_resolved
         self._bindings: dict[Binding[Any], None] = {}
         self._by_topic: dict[str, list[Binding[Any]]] = {}
@@ -180,6 +183,7 @@ class Registry:
             others.remove(binding)
         if not others:
             self._by_topic.pop(topic.name, None)
+            self._staleness.forget([topic])
             self._lines.unwant(topic)
 
     def find(self, channel: Channel, handler: Handler | None) -> list[Binding[Any]]:
@@ -194,6 +198,9 @@ class Registry:
 
     def on_outcome(self, outcome: Outcome) -> list[SubscriptionRefused]:
         """Confirm or fail the bindings of a topic; return one error a channel that failed."""
+        if outcome.reason is None:
+            self._staleness.confirm(outcome.topic, self._config.environment.time_ns())
+            self._confirmed.set()
         errors: dict[Channel, SubscriptionRefused] = {}
         for binding in list(self._by_topic.get(outcome.topic.name, ())):
             if outcome.reason is None:
@@ -214,9 +221,41 @@ class Registry:
 
     def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
         """No connection carries these any more."""
+        topics = list(topics)
+        self._staleness.forget(topics)
         for topic in topics:
             for binding in self._by_topic.get(topic.name, ()):
                 binding.unconfirm()
+
+    # Which channels are alive
+
+    def state(self, channel: Channel) -> ChannelState:
+        """Where a channel is.
+
+        Raises:
+            BindingError: nothing is bound to it.
+        """
+        found = self.find(channel, None)
+        if not found:
+            raise BindingError(f"nothing is bound to {str(channel)!r}")
+        topics = [binding.topic for binding in found if binding.topic is not None]
+        return self._staleness.state(topics[0]) if topics else ChannelState.PENDING
+
+    async def watch(self, on_change: Callable[[Topic, ChannelState, int], None]) -> None:
+        """Tell of channels that fall silent or come back, and ask for the silent ones again."""
+        while True:
+            period = self._staleness.period()
+            if period is None:
+                self._confirmed = trio.Event()
+                await self._confirmed.wait()
+                continue
+            await trio.sleep(period)
+            now = self._config.environment.time_ns()
+            for topic, state, silent in self._staleness.check(now):
+                line = self._lines.line_of(topic)
+                if state is ChannelState.STALE and line is not None:
+                    line.renew(topic)
+                on_change(topic, state, silent)
 
     # Its tasks
 

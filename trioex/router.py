@@ -36,8 +36,11 @@ class Source(Protocol):
     """Who read a frame.
 
     Attributes:
+        heard: set to the time of the last read that held a push somebody bound.
         leg: its number; None for a test message, which no merger looks at.
     """
+
+    heard: int
 
     @property
     def leg(self) -> int | None: ...
@@ -305,6 +308,11 @@ class Router:
         self._routes[topic.key] = route
         return route
 
+    def heard(self, topic: Topic) -> int:
+        """When the last push of a topic was read, ns since the epoch; 0 if none was."""
+        route = self._routes.get(topic.key)
+        return 0 if route is None else route.heard
+
     # Copies
 
     def merge(self, topics: Iterable[Topic]) -> None:
@@ -389,7 +397,7 @@ class Router:
             except DecodeError as error:
                 self._undecodable(route, error)
                 continue
-            route.heard = received
+            route.heard = source.heard = received
             if not messages:
                 self.empty += 1
             elif route.merger is not None and source.leg is not None:

@@ -109,6 +109,13 @@ class Subscriptions:
         if entry is not None and entry.state is not _State.WANTED:
             self._leaving[topic.name] = entry
 
+    def renew(self, topic: Topic) -> None:
+        """Unsubscribe and subscribe again: the exchange seems to have forgotten."""
+        entry = self._entries.get(topic.name)
+        if entry is not None and entry.state is _State.CONFIRMED:
+            self._leaving[topic.name] = entry
+            self._entries[topic.name] = _Entry(topic)
+
     def reset(self) -> None:
         """The connection is gone: nothing is confirmed and nothing was asked."""
         self._sent.clear()

@@ -294,6 +294,13 @@ class Venue(abc.ABC):
     def ping(self, now: int) -> str:
         """The application ping, a text frame."""
 
+    def cadence(self, topic: Topic) -> float | None:  # noqa: ARG002  for venues to use
+        """Seconds between pushes of a topic whatever the market does, or None.
+
+        Most channels push on change and have none: silence of an idle market is no failure.
+        """
+        return None
+
     # Frames
 
     @abc.abstractmethod

@@ -147,7 +147,8 @@ class FrameTap(trio.abc.Stream):
         self.close = event
         words = f" {event.reason!r}" if event.reason else ""
         code = "" if event.code is None else f" with {event.code}{words}"
-        self.end(ConnectionLost(f"{self._url} closed the connection{code}"))
+        message = f"{self._url} closed the connection{code}"
+        self.end(ConnectionLost(message, event.code, event.reason))
         return event.frame
 
     # Ending

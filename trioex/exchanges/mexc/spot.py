@@ -125,6 +125,15 @@ class MexcSpot(Venue):
         """`PING`, in upper case; MEXC answers with one pong, sometimes two."""
         return _PING
 
+    def cadence(self, topic: Topic) -> float | None:
+        """Tickers come every 3 s and best prices even unchanged (PROTOCOLS 1.4)."""
+        match topic.channel.type:
+            case PublicChannelType.TICKER:
+                return 3.0
+            case PublicChannelType.BOOK_TICKER if not topic.parameters.batch:
+                return 0.1
+        return None
+
     # Frames
 
     def key(self, frame: bytes, text: bool) -> bytes | None:

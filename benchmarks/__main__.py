@@ -1,0 +1,7 @@
+"""`python -m benchmarks [--json] [--quick] [NAME ...]`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""Wire to handler at 1000 trades a second: from just before the server's write to the handler.
+
+Both sides decode the trade: trioex with a whole manager, the peer by hand on picows.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from .cli import main
+from .harness import Bench, Row, Target, compare
+from .samples import subscribe_text
+
+__all__ = ["measure"]
+
+_PEER = "picows by hand"
+_RATE, _WARM, _COUNT = 1000, 100, 1500
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Median and 99th percentile."""
+    count = bench.scaled(_COUNT)
+    spec = {"work": "trade", "warm": _WARM, "count": count}
+    wish: dict[str, Any] = {"kind": "trade", "count": _WARM + count + 20, "rate": _RATE}
+    subscribe = subscribe_text("gateio", "spot.trades.BTCUSDT")
+    ours = partial(bench.client, "trioex latency", bench.url(**wish), **spec)
+    theirs = partial(bench.client, "picows", bench.url(**wish, ack=0), subscribe=subscribe, **spec)
+    turns = bench.turns(
+        {
+            "trioex, channel": ours,
+            "trioex, direct": partial(ours, handoff="direct"),
+            _PEER: theirs,
+        },
+    )
+    direct = "trioex, direct"
+    return [
+        *compare(
+            "wire to handler at 1 kHz, p50",
+            turns,
+            "p50_us",
+            "us",
+            peer=_PEER,
+            targets={direct: Target(1.5, 1.0)},
+        ),
+        *compare(
+            "wire to handler at 1 kHz, p99",
+            turns,
+            "p99_us",
+            "us",
+            peer=_PEER,
+            targets={direct: Target(1.0, 0.8)},
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    main("latency")

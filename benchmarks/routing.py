@@ -1,0 +1,115 @@
+"""From a frame to its handler, without a socket: thirty symbols bound, a handler that returns.
+
+`raw` has a decoder that returns a constant, so what remains is the venue's key, the look-up of
+the route and the call. A turn takes several passes and counts the fastest, in CPU time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+
+from trioex import Channel
+from trioex.channels import Parameters
+from trioex.config import ErrorPolicy
+from trioex.exchanges import Venue
+from trioex.exchanges.base import Control
+from trioex.exchanges.gateio.spot import GateioSpot
+from trioex.exchanges.mexc.spot import MexcSpot
+from trioex.messages import MarketMessage
+from trioex.router import Outlet, Router
+
+from .cli import main
+from .harness import Bench, Row, Target, compare
+from .samples import GATE_SYMBOLS, gate_updates, mexc_depths
+
+__all__ = ["measure"]
+
+_FRAMES, _PASSES = 3000, 4
+_CONSTANT: Sequence[MarketMessage] = (MarketMessage(*("", "", "", 0, 0)),)  # type: ignore[arg-type]
+
+
+def _constant(_frame: bytes, _received: int) -> Sequence[MarketMessage]:
+    return _CONSTANT
+
+
+def _raw(venue: Venue) -> Venue:
+    """The venue, with a decoder that decodes nothing."""
+    setattr(venue, "decoder", lambda _topic, _number_type: _constant)  # noqa: B010
+    return venue
+
+
+@attrs.frozen
+class _Source:
+    """Who read the frames: a leg, or nobody, whose book deltas no merger looks at."""
+
+    leg: int | None
+
+    def on_control(self, control: Control) -> None:
+        raise AssertionError(f"all frames are pushes, and this is none: {control}")
+
+
+def _nothing(*_: object) -> None:
+    """What is called."""
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Nanoseconds a frame."""
+    gate = [
+        frame
+        for symbol in GATE_SYMBOLS
+        for frame in gate_updates(_FRAMES // len(GATE_SYMBOLS), f"{symbol[:-4]}_USDT")
+    ]
+    mexc = mexc_depths(_FRAMES)
+    nobody, source = _Source(None), _Source(0)
+    runs = {
+        "gateio, raw": partial(_run, _raw(GateioSpot()), GATE_SYMBOLS, gate, True, nobody),
+        "mexc, raw": partial(_run, _raw(MexcSpot()), ("BTCUSDT",), mexc, False, nobody),
+        "gateio, decoded": partial(_run, GateioSpot(), GATE_SYMBOLS, gate, True, source),
+        "mexc, decoded": partial(_run, MexcSpot(), ("BTCUSDT",), mexc, False, source),
+    }
+    target = Target(280, 150, "value")
+    targets = {"gateio, raw": target, "mexc, raw": target}
+    turns = bench.turns(runs, 15)
+    return compare("route and call", turns, "ns", "ns", targets=targets)
+
+
+def _run(
+    venue: Venue, symbols: Sequence[str], frames: list[bytes], text: bool, source: _Source
+) -> dict[str, float]:
+    passes = []
+    for _ in range(_PASSES):
+        router = _router(venue, symbols)  # a new one, to which all versions are new
+        begin = time.thread_time_ns()
+        router.feed(router.begin(frames), text, 0, source)
+        passes.append(time.thread_time_ns() - begin)
+        assert not router.unrouted
+        assert not router.undecodable
+        assert not router.duplicates
+    return {"ns": min(passes) / len(frames)}
+
+
+def _router(venue: Venue, symbols: Sequence[str]) -> Router:
+    router = Router(venue, float, _nothing)
+    for number, symbol in enumerate(symbols):
+        topic = venue.topic(Channel.parse(f"spot.orderbook.{symbol}"), Parameters())
+        router.bind(topic, _outlet(number, _nothing))
+    return router
+
+
+def _outlet(number: int, handler: Callable[[object], None]) -> Outlet:
+    return Outlet(
+        number,
+        handler,
+        label="benchmark",
+        on_error=ErrorPolicy.RAISE,
+        on_failed=_nothing,
+        on_coroutine=_nothing,
+    )
+
+
+if __name__ == "__main__":
+    main("routing")

@@ -1,0 +1,258 @@
+"""The exchange behind every door: one market, the sessions of its clients, its REST.
+
+One task moves the market and hands every session what is due; requests are answered the
+moment they arrive. Both are synchronous, so the order of the frames of a connection depends
+on times only, never on the scheduler.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from ..errors import ConfigError
+from .clock import Clock
+from .connection import Connection, Tamper
+from .market import Market
+from .recorded import Player, Recording
+from .session import MILLISECOND, SECOND, FrontEnd, Session, split_url
+
+__all__ = ["Exchange", "Response", "Statistics"]
+
+Response: TypeAlias = "tuple[int, bytes, float | None]"
+"""HTTP status, body, Retry-After in seconds."""
+
+_CACHED = ("/order_book", "/depth")
+
+
+@attrs.frozen
+class Statistics:
+    """What has happened so far.
+
+    Attributes:
+        connections: WebSockets opened; `open_connections` of them are served now.
+        frames_sent, bytes_sent: to all clients, answers included.
+        requests: text frames of clients.
+        gets: REST requests, those of `fetch` included.
+        slow_clients: clients dropped because they did not read.
+        steps, trades: of the market.
+    """
+
+    connections: int
+    open_connections: int
+    frames_sent: int
+    bytes_sent: int
+    requests: int
+    gets: int
+    slow_clients: int
+    steps: int
+    trades: int
+
+
+class Exchange:
+    """A market or a recording, and everyone who is connected to it.
+
+    Attributes:
+        refused: symbols the exchange does not know, though the market has them.
+        rejection: HTTP status and Retry-After for everyone who knocks, or None.
+        snapshot_age: seconds for which a REST book is served again unchanged.
+        tamper: see `Simulator.tamper`.
+        finished: set when a client has been sent the whole recording and has closed.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        market: Market,
+        clock: Clock,
+        *,
+        seed: int,
+        recording: Recording | None,
+        pace: float | None,
+    ) -> None:
+        self.front_end = front_end
+        self.market = market
+        self.clock = clock
+        self.recording = recording
+        self.refused: set[str] = set()
+        self.rejection: tuple[int, float | None] | None = None
+        self.snapshot_age = 0.0
+        self.tamper: Tamper | None = None
+        self.finished = trio.Event()
+        self._seed = seed
+        self._pace = pace
+        self._connections: list[Connection] = []
+        self._counts: Counter[str] = Counter()
+        self._snapshots: dict[str, tuple[int, Response]] = {}
+        self._now = self._wake = clock.wall
+        self._sleep = trio.CancelScope()
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """The connections being served, oldest first."""
+        return [connection for connection in self._connections if connection.is_open]
+
+    # Time
+
+    async def run(self) -> None:
+        """Move the market and push what is due, for ever."""
+        while True:
+            now = self._moment()
+            self._advance(now)
+            for connection in self.connections:
+                self._tick(connection, now)
+            self._wake = self._next_wake(now)
+            with trio.CancelScope(deadline=self.clock.deadline(self._wake)) as self._sleep:
+                await trio.sleep_forever()
+
+    def _moment(self) -> int:
+        """Wall time; it never goes back, and what was due a moment ago is not early."""
+        now = self.clock.now()
+        # Trio's clock is a float: it may wake the task a nanosecond before its deadline.
+        early = 0 < self._wake - now < 1000
+        self._now = max(self._now, self._wake if early else now)
+        return self._now
+
+    def _advance(self, now: int) -> None:
+        sessions = [each.session for each in self.connections if each.session is not None]
+        for step in self.market.advance(now):
+            for session in sessions:
+                session.feed(step)
+
+    def _tick(self, connection: Connection, now: int) -> None:
+        session = connection.session
+        if session is not None:
+            connection.push(session.tick(now))
+            self._expire(connection, session, now)
+
+    def _next_wake(self, now: int) -> int:
+        # So often that an idle market never has much to catch up with, and at most once a
+        # millisecond, which also bundles the steps of a very fast market.
+        wake = now + int(10 * SECOND / max(1.0, self.market.pace))
+        sessions = [each.session for each in self.connections if each.session is not None]
+        for session in sessions:
+            wake = min(wake, session.next_due())
+            if session.streams:
+                wake = min(wake, self.market.next_step)
+        return max(wake, now + MILLISECOND)
+
+    def _expire(self, connection: Connection, session: Session, now: int) -> None:
+        ending = session.ending(now)
+        if ending is not None:
+            connection.end(ending)
+
+    # Clients
+
+    def refuse(self, symbol: str) -> None:
+        """Know a symbol no more; see `Simulator.refuse`."""
+        self.refused.add(symbol)
+        for connection in self.connections:
+            if connection.session is not None:
+                connection.session.drop_refused(self._moment())
+
+    def announce_upgrade(self) -> None:
+        """Tell everyone that the connection will end; see `Simulator.announce_upgrade`."""
+        notice = self.front_end.upgrade_notice
+        if notice is None:
+            raise ConfigError(f"{self.front_end.exchange} does not announce upgrades")
+        for connection in self.connections:
+            connection.push([notice(self._moment())])
+
+    def open(self) -> Connection:
+        """Make the connection for a client that is about to shake hands."""
+        self._counts["connections"] += 1
+        number = self._counts["connections"]
+        session = player = None
+        if self.recording is None:
+            rng = random.Random(f"{self._seed}/connection/{number}")
+            session = self.front_end.session(self.market, self.refused, rng, self._moment())
+        elif not self.finished.is_set():
+            player = Player(self.recording, self._pace)
+        return Connection(number, session, player, lambda: self.tamper)
+
+    def opened(self, connection: Connection) -> None:
+        """The client's WebSocket is open."""
+        self._connections.append(connection)
+        self._wake_soon(self._moment())
+
+    def closed(self, connection: Connection) -> None:
+        """The client's stream is about to be closed."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+        self._counts += self._of(connection)
+        if connection.played:
+            self.finished.set()
+
+    def heard(self, connection: Connection) -> None:
+        """The client sent something, if only a ping frame."""
+        if connection.session is not None:
+            connection.session.heard = self._moment()
+
+    def request(self, connection: Connection, text: str) -> None:
+        """Answer a client's request, after everything that happened before it."""
+        session = connection.session
+        if session is None:
+            return
+        now = self._moment()
+        self._advance(now)
+        connection.push(session.receive(text, now))
+        self._expire(connection, session, now)
+        # Something may be due sooner than the task expects.
+        self._wake_soon(now)
+
+    def _wake_soon(self, now: int) -> None:
+        soon = self.clock.deadline(now + MILLISECOND)
+        self._sleep.deadline = min(self._sleep.deadline, soon)
+
+    # REST
+
+    def get(self, target: str) -> Response:
+        """Answer a GET."""
+        self._counts["gets"] += 1
+        now = self._moment()
+        if self.rejection is not None:
+            status, retry_after = self.rejection
+            return status, b"{}", retry_after
+        asked, answer = self._snapshots.get(target, (0, None))
+        if answer is not None and now - asked < self.snapshot_age * SECOND:
+            return answer
+        self._advance(now)
+        path, query = split_url(target)
+        if self.recording is not None:
+            body = self.recording.answer(target)
+        else:
+            body = self.front_end.rest(self.market, self.refused, path, query, now)
+        answer = (404, b"{}", None) if body is None else (*body, None)
+        if path.endswith(_CACHED) and answer[0] == 200:
+            self._snapshots[target] = now, answer
+        return answer
+
+    # Counts
+
+    def statistics(self) -> Statistics:
+        """What has happened so far."""
+        counts = sum((self._of(each) for each in self._connections), self._counts.copy())
+        return Statistics(
+            connections=counts["connections"],
+            open_connections=len(self.connections),
+            frames_sent=counts["frames_sent"],
+            bytes_sent=counts["bytes_sent"],
+            requests=counts["requests"],
+            gets=counts["gets"],
+            slow_clients=counts["slow_clients"],
+            steps=self.market.steps,
+            trades=self.market.trades,
+        )
+
+    def _of(self, connection: Connection) -> Counter[str]:
+        return Counter(
+            frames_sent=connection.frames_sent,
+            bytes_sent=connection.bytes_sent,
+            requests=connection.requests_received,
+            slow_clients=int(connection.slow),
+        )

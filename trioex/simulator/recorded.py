@@ -1,0 +1,144 @@
+"""A recorded session, served again: the venue's frames in order, byte for byte.
+
+The text form is one line an event: `URL <-> TIME` (connected), `URL <- TIME: FRAME` (the
+recorder's request), `TIME: FRAME` (a frame of the venue), TIME in seconds since the epoch.
+Files named `rest_*.txt` beside it hold GETs as `URL -> TIME: BODY`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from ..errors import RecordingError
+from .session import Body, split_url
+
+__all__ = ["Asked", "Player", "RecordedFrame", "Recording"]
+
+Asked: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
+"""What a GET asks for: the path, and the query in any order."""
+
+_FRAME = re.compile(r"(\d+(?:\.\d+)?): (.+)")
+_REQUEST = re.compile(r"(\S+) <- (\d+(?:\.\d+)?): (.+)")
+_CONNECTED = re.compile(r"(\S+) <-> (\d+(?:\.\d+)?)")
+_GET = re.compile(r"(\S+) -> (\d+(?:\.\d+)?): (.+)")
+_ACKNOWLEDGES = re.compile(r'"event":\s*"(?:un)?subscribe"')
+
+
+@attrs.frozen
+class RecordedFrame:
+    """A text frame of the venue and when it was read, seconds since the epoch."""
+
+    time: float
+    text: str
+
+
+@attrs.frozen
+class Recording:
+    """A session and the GETs made beside it.
+
+    Attributes:
+        frames: everything the venue sent, in order.
+        pushes, acknowledgements: how many of them are what.
+        requests: how many requests the recorder sent.
+        answers: bodies of GETs by path and query.
+    """
+
+    frames: Sequence[RecordedFrame]
+    requests: int
+    answers: Mapping[Asked, bytes]
+
+    @property
+    def acknowledgements(self) -> int:
+        """How many frames answer a request."""
+        return sum(bool(_ACKNOWLEDGES.search(frame.text)) for frame in self.frames)
+
+    @property
+    def pushes(self) -> int:
+        """How many frames are updates."""
+        return len(self.frames) - self.acknowledgements
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Read a session and the GETs in `rest_*.txt` beside it.
+
+        Raises:
+            RecordingError: the file cannot be read, has no frame, or has a line of another
+                form; the message names the file and the line.
+        """
+        path = Path(path)
+        frames: list[RecordedFrame] = []
+        requests = 0
+        for number, line in _lines(path):
+            if match := _FRAME.fullmatch(line):
+                frames.append(RecordedFrame(float(match[1]), match[2]))
+            elif _REQUEST.fullmatch(line):
+                requests += 1
+            elif not _CONNECTED.fullmatch(line):
+                raise _bad(
+                    path, number, line, "'TIME: FRAME', 'URL <- TIME: FRAME' or 'URL <-> TIME'"
+                )
+        if not frames:
+            raise RecordingError(f"{path} holds no frame of the venue")
+        answers: dict[Asked, bytes] = {}
+        for beside in sorted(path.parent.glob("rest_*.txt")):
+            answers |= _read_answers(beside)
+        return cls(frames, requests, answers)
+
+    def answer(self, target: str) -> Body | None:
+        """The recorded body of a GET, whatever the order of its query; None where there is none."""
+        path, query = split_url(target)
+        body = self.answers.get((path, frozenset(query.items())))
+        return None if body is None else (200, body)
+
+
+def _read_answers(path: Path) -> dict[Asked, bytes]:
+    answers: dict[Asked, bytes] = {}
+    for number, line in _lines(path):
+        match = _GET.fullmatch(line)
+        if match is None:
+            raise _bad(path, number, line, "'URL -> TIME: BODY'")
+        target, query = split_url(match[1])
+        answers[target, frozenset(query.items())] = match[3].encode()
+    return answers
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from error
+    # Not splitlines(): a frame may hold characters that Python also takes for line ends.
+    lines = enumerate(text.split("\n"), start=1)
+    return [(number, line.rstrip("\r")) for number, line in lines if line.strip()]
+
+
+def _bad(path: Path, number: int, line: str, forms: str) -> RecordingError:
+    return RecordingError(f"{path}, line {number}: expected {forms}, found {line[:60]!r}")
+
+
+class Player:
+    """A recording being served to one client.
+
+    Args:
+        pace: 1.0 waits between frames as long as the venue did, 2.0 half as long; None sends
+            as fast as the client reads.
+    """
+
+    def __init__(self, recording: Recording, pace: float | None) -> None:
+        self._recording = recording
+        self._pace = pace
+
+    async def play(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send every frame in order; returns after the last one."""
+        started = trio.current_time()
+        first = self._recording.frames[0].time
+        for frame in self._recording.frames:
+            if self._pace is not None:
+                await trio.sleep_until(started + (frame.time - first) / self._pace)
+            await send(frame.text)
