@@ -21,7 +21,7 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(VENV)/.installed
 	$(BIN)/python -m pytest
