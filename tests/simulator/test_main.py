@@ -20,7 +20,9 @@ async def test_it_serves_until_it_is_interrupted() -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             command = [*COMMAND, "gateio", "--symbols", "BTCUSDT", "--seed", "3", "--pace", "2"]
-            run = partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+            run = partial(  # noqa: ASYNC105  the nursery awaits it
+                trio.run_process, command, stdout=subprocess.PIPE, check=False
+            )
             process: trio.Process = await nursery.start(run)
             assert process.stdout is not None
             output = b""
