@@ -77,6 +77,7 @@ class BindingOwner(Protocol):
     @property
     def is_running(self) -> bool:
         """Whether confirmations can come."""
+        ...
 
     def forget(self, binding: Binding[Any]) -> None:
         """The binding ended: remove it from the routes and unsubscribe what nobody wants."""

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import enum
 import ssl
+from typing import cast
 
 __all__ = [
     "AuthenticationFailed",
@@ -230,7 +231,8 @@ def classify(failure: BaseException) -> Verdict:
         for limits of rate, bans that end and overload; RETRY for everything else that passes.
     """
     if isinstance(failure, BaseExceptionGroup):
-        return max(map(classify, failure.exceptions), key=list(Verdict).index)
+        group = cast("BaseExceptionGroup[BaseException]", failure)
+        return max(map(classify, group.exceptions), key=list(Verdict).index)
     if isinstance(failure, AuthenticationFailed):
         return Verdict.REAUTHENTICATE if failure.can_renew else Verdict.GIVE_UP
     status = getattr(failure, "status", None)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from enum import Enum, auto
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import attrs
 import trio
@@ -430,7 +430,7 @@ class WebSocketManager(BaseWebsocketInterface):
         return await context.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102  bounds itself
 
     @contextlib.asynccontextmanager
-    async def _open(self) -> AsyncIterator[None]:
+    async def _open(self) -> AsyncGenerator[None]:
         """The nursery around the block; an exception of the block leaves as it is, in no group."""
         raised: Exception | None = None
         async with trio.open_nursery() as nursery:
@@ -671,7 +671,7 @@ def _bind_channels(given: object) -> Mapping[Any, Handler | Iterable[Handler]]:
         return {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"bind_channels must map channels to handlers, and {given!r} does not")
-    return given
+    return cast("Mapping[Any, Handler | Iterable[Handler]]", given)
 
 
 def _handlers(name: str, given: ConnectionHandlers | None) -> list[Handler]:

@@ -71,7 +71,8 @@ def _identity(message: MarketMessage) -> Hashable:
                 message.quote_volume,
                 message.closed,
             )
-    return message
+        case _:
+            return message
 
 
 @attrs.define
@@ -80,7 +81,7 @@ class _Seen:
 
     born: int
     delivered: int = 0
-    brought: dict[int, int] = attrs.field(factory=dict)
+    brought: dict[int, int] = attrs.field(factory=dict[int, int])
 
 
 class Merger:

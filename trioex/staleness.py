@@ -76,7 +76,7 @@ class Staleness:
 
     def check(self, now: int) -> list[tuple[Topic, ChannelState, int]]:
         """Return the topics whose state changed, to what, and for how long they were silent."""
-        changed = []
+        changed: list[tuple[Topic, ChannelState, int]] = []
         for topic, since in self._confirmed.items():
             allowed = self.allowed(topic)
             if allowed is None:

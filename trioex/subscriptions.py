@@ -179,7 +179,7 @@ class Subscriptions:
     def _settle(
         self, request: Request, accepted: set[str], refused: set[str], answer: Answer
     ) -> list[Outcome]:
-        outcomes = []
+        outcomes: list[Outcome] = []
         for topic in request.topics:
             entry = self._entries.get(topic.name)
             if entry is None or entry.state is not _State.PENDING:
@@ -207,7 +207,7 @@ class Subscriptions:
     def expire(self, before: float) -> list[Outcome]:
         """Ask again for what was asked before `before` and never answered."""
         late = [sent for sent in self._sent.values() if sent.time < before]
-        outcomes = []
+        outcomes: list[Outcome] = []
         for sent in late:
             del self._sent[sent.request.id]
             for topic in sent.request.topics if sent.request.subscribe else ():

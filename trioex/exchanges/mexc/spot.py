@@ -132,7 +132,8 @@ class MexcSpot(Venue):
                 return 3.0
             case PublicChannelType.BOOK_TICKER if not topic.parameters.batch:
                 return 0.1
-        return None
+            case _:
+                return None
 
     # Frames
 
