@@ -39,6 +39,9 @@ class ConnectionOwner(Protocol):
     def on_open(self) -> None:
         """The WebSocket is open; nothing was asked yet."""
 
+    def on_down(self, connection: Connection, reason: TrioexError) -> None:
+        """It is lost; told before it is cleared away, so that another can take over."""
+
     def on_aged(self) -> None:
         """Its lifetime is over."""
 
@@ -188,8 +191,15 @@ class Connection:
         try:
             await socket.wait_closed()
         except ConnectionLost as error:
-            self._reason = self._reason or error
+            self._fail(error)
         self._stopping.set()
+
+    def _fail(self, reason: TrioexError) -> None:
+        """The connection is lost: tell it now, clear away after."""
+        if self._reason is None:
+            self._reason = reason
+            self.is_open = False
+            self._owner.on_down(self, reason)
 
     async def _age(self) -> None:
         lifetime = self._owner.lifetime
@@ -226,7 +236,7 @@ class Connection:
             await trio.sleep_until(asked + patience)
             heard = max(socket.last_read, self._released)
             if sending.cancelled_caught or (heard < asked and not self._held_up):
-                self._reason = PeerSilent(f"{self.url}: silent for {patience:g} s after a ping")
+                self._fail(PeerSilent(f"{self.url}: silent for {patience:g} s after a ping"))
                 self._scope.cancel()  # no goodbye to somebody who does not listen
 
     async def _watch_data(self) -> None:
@@ -242,7 +252,7 @@ class Connection:
             if self._held_up or not self._subscriptions.confirmed:
                 began = now  # what nobody reads, and what was not asked for, cannot come
             elif now - max(self.heard, began) > patience * 1e9:
-                self._reason = PeerSilent(f"{self.url}: no data for {patience:g} s")
+                self._fail(PeerSilent(f"{self.url}: no data for {patience:g} s"))
                 self._scope.cancel()
 
     async def _send(self, socket: WebSocket, text: str) -> bool:

@@ -114,6 +114,8 @@ class Leg:
         )
         self._connection: Connection | None = None
         self._stopped = False
+        self._failure: TrioexError | None = None
+        self._retry_at: float | None = None
         self._interrupt = trio.Event()
         self.connections = 0
         self._answers = 0
@@ -209,37 +211,50 @@ class Leg:
         Raises:
             Exception: what delivering raised.
         """
-        failure: TrioexError | None = None
-        while not self._stopped:
+        while not self._stopped and self._failure is None:
             self._interrupt = trio.Event()
+            self._retry_at = None
             self._connection = connection = Connection(
                 self._venue, self._config, self, self._deliver, self._bucket, self._dial
             )
             reason = await connection.run()
             if reason is None or self._stopped:
                 break
-            if connection.has_data:
-                self._backoff.reset()
-            self.subscriptions.reset()
-            verdict = self._config.classify(reason)
-            # There is no session to renew on public channels, so that is the end, too.
-            is_final = verdict in (Verdict.GIVE_UP, Verdict.REAUTHENTICATE)
-            if is_final or not self._config.reconnect:
-                self._tell_lost(reason, None)
-                failure = reason if is_final or not self.connections else None
+            if self._retry_at is None:
+                self.on_down(connection, reason)  # it could not be opened
+            if not self._config.reconnect:
                 break
-            await self._pause(reason, later=verdict is Verdict.RETRY_LATER)
+            await self._pause()
         self._connection = None
-        self._owner.on_end(self, failure)
+        self._owner.on_end(self, self._failure)
 
-    async def _pause(self, reason: TrioexError, *, later: bool) -> None:
+    async def _pause(self) -> None:
+        assert self._retry_at is not None
+        with trio.move_on_at(self._retry_at):
+            await self._interrupt.wait()
+
+    def on_down(self, connection: Connection, reason: TrioexError) -> None:
+        """A connection was lost, or could not be opened: decide, and tell the line."""
+        if self._stopped:
+            return
+        if connection.has_data:
+            self._backoff.reset()
+        self.subscriptions.reset()
+        verdict = self._config.classify(reason)
+        # There is no session to renew on public channels, so that is the end, too.
+        is_final = verdict in (Verdict.GIVE_UP, Verdict.REAUTHENTICATE)
+        if is_final or not (self._config.reconnect or self.connections):
+            self._failure = reason
+        delay = self._delay(reason, verdict)
+        self._retry_at = trio.current_time() + delay
+        ends = is_final or not self._config.reconnect
+        self._tell_lost(reason, None if ends else delay)
+
+    def _delay(self, reason: TrioexError, verdict: Verdict) -> float:
         wait: float | None = getattr(reason, "retry_after", None)
         if wait is None:
-            wait = _POLITE_S if later else 0.0
-        delay = self._backoff.next(wait)
-        self._tell_lost(reason, delay)
-        with trio.move_on_after(delay):
-            await self._interrupt.wait()
+            wait = _POLITE_S if verdict is Verdict.RETRY_LATER else 0.0
+        return self._backoff.next(wait)
 
     def _tell_lost(self, reason: TrioexError, retry_in: float | None) -> None:
         # An end that will not be mended is told to the owner; as a warning it would be news of
