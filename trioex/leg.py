@@ -33,6 +33,10 @@ _POLITE_S = 10.0
 """What we wait when a server asks for time and does not say how much."""
 
 
+_SPARE_S = 0.1
+"""How long a spare lets the others go first."""
+
+
 class LegOwner(Protocol):
     """What a leg tells its line."""
 
@@ -249,6 +253,9 @@ class Leg:
         self._retry_at = trio.current_time() + delay
         ends = is_final or not self._config.reconnect
         self._tell_lost(reason, None if ends else delay)
+        if self.role == "spare":
+            # Whoever took its place asks for everything now and is not to wait behind our TLS.
+            self._retry_at = max(self._retry_at, trio.current_time() + _SPARE_S)
 
     def _delay(self, reason: TrioexError, verdict: Verdict) -> float:
         wait: float | None = getattr(reason, "retry_after", None)
