@@ -227,7 +227,7 @@ def test_block_takes_the_message_and_pauses_behind_the_frame() -> None:
     outlet = harness.bind(queue)
     frames = harness.router.begin([push()] * 5)
     assert harness.router.feed(frames, False, 7, harness)
-    assert harness.router.waiting_for is outlet
+    assert harness.router.full == [outlet]
     assert len(queue.items) == 2
     roomy: list[bool] = []
     queue.on_room = lambda: roomy.append(True)

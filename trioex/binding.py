@@ -131,12 +131,15 @@ class Binding(Generic[M]):
         self._scope = trio.CancelScope()
         self._task: trio.lowlevel.Task | None = None
         self._busy = 0
-        self._idle = trio.Event()
+        self._idle = trio.lowlevel.ParkingLot()
         self._done = trio.Event()
         self._arrival = trio.lowlevel.ParkingLot()
-        # A sync handler has a queue too, unused but for coroutines it unexpectedly returns.
+        # A sync handler has a queue too, unused unless it turns out to be none.
         self._queue = MessageQueue(queue_size, overflow)
-        self._inline = inline = handler is not None and not is_async_handler(handler)
+        self._adopted: Any = None
+        self._handled = 0
+        self._has_handler = handler is not None
+        inline = handler is not None and not is_async_handler(handler)
         self.needs_task = handler is not None and not inline
         """Whether a task must serve it: its handler may wait."""
         self.outlet = Outlet(
@@ -201,16 +204,15 @@ class Binding(Generic[M]):
         self._error = error
         self._handler = None
         self._owner.forget(self)
-        self._discard()
+        if self._adopted is not None:
+            self._adopted.close()  # never awaited, it would say so loudly
+            self._adopted = None
         self.outlet.close()
+        self._queue.close()
         self._settled.set()
+        self._idle.unpark_all()
         if self._task is None or self._task is not _current_task():
             self._scope.cancel()
-
-    def _discard(self) -> None:
-        for item in self._queue.items if self._inline else ():
-            item.close()  # a coroutine that will not be awaited says so, loudly, unless closed
-        self._queue.close()
 
     @property
     def has_ended(self) -> bool:
@@ -260,13 +262,15 @@ class Binding(Generic[M]):
     # The iterator
 
     def __aiter__(self) -> Binding[M]:
-        if self._inline or self._handler is not None:
+        if self._has_handler:
             raise TypeError(f"{self._label} is bound to a handler and cannot be iterated")
         return self
 
     async def __anext__(self) -> M:
         await trio.lowlevel.checkpoint()
         if not await self._wait_message():
+            if self._state is BindingState.REFUSED and self._error is not None:
+                raise self._error
             raise StopAsyncIteration
         message: M = self._queue.pop()
         return message
@@ -283,12 +287,18 @@ class Binding(Generic[M]):
 
     # The handler's task
 
-    def _adopt(self, coroutine: object) -> None:
-        """Serve what a sync handler returned in a task of the binding, as an async one."""
-        self._queue.put(coroutine)
-        if not self.needs_task:
-            self.needs_task = True
-            self._owner.serve(self)
+    def _adopt(self, coroutine: Any) -> None:
+        """A handler that looked sync returned something to await: it is an async one."""
+        self._adopted = coroutine
+        self.needs_task = True
+        self.outlet.queue = self._queue
+        self.outlet.put = self._queue.put
+        self._owner.serve(self)
+
+    async def _await_adopted(self) -> None:
+        coroutine, self._adopted = self._adopted, None
+        if coroutine is not None:
+            await self._run_handler(lambda _: coroutine, None)
 
     async def run(self) -> None:
         """Call the handler with each message until the binding ends.
@@ -300,6 +310,7 @@ class Binding(Generic[M]):
         self._done = trio.Event()
         try:
             with self._scope:
+                await self._await_adopted()
                 # No checkpoint between two messages: the queue is refilled by another task,
                 # so this loop cannot run for ever without waiting.
                 while await self._wait_message():
@@ -315,29 +326,34 @@ class Binding(Generic[M]):
 
     async def drain(self) -> None:
         """Handle what waits, here and now; for a manager that is not running."""
+        await self._await_adopted()
         while self._queue.items and self.needs_task:
             await self._handle(self._queue.pop())
 
     async def wait_idle(self) -> None:
         """Wait until the handler has finished everything that was put so far."""
-        while self.needs_task and (self._queue.items or self._busy):
-            self._idle = trio.Event()
-            await self._idle.wait()
+        enough = self._handled + len(self._queue.items) + self._busy
+        while self.needs_task and self._handled < enough and not self.has_ended:
+            if not (self._queue.items or self._busy or self._adopted):
+                return  # the policy dropped some of them
+            await self._idle.park()
 
     async def _handle(self, message: Any) -> None:
-        handler = self._handler
-        if handler is None:
-            return
+        if self._handler is not None:
+            await self._run_handler(self._handler, message)
+
+    async def _run_handler(self, handler: Handler, message: Any) -> None:
         self._busy += 1
         try:
-            result: object = message if self._inline else handler(message)
+            result = handler(message)
             if isinstance(result, Awaitable):
                 await result
         except Exception as error:  # noqa: BLE001  the policy decides
             self.outlet.failed(error)
         finally:
             self._busy -= 1
-            self._idle.set()
+            self._handled += 1
+            self._idle.unpark_all()
 
 
 def _current_task() -> trio.lowlevel.Task | None:

@@ -175,6 +175,10 @@ def validate_handler(handler: object) -> None:
     """Raise `BindingError` unless `handler` can be called with one message."""
     if not callable(handler):
         raise BindingError(f"a handler must be callable with one message, and {handler!r} is not")
+    if inspect.isasyncgenfunction(handler) or inspect.isgeneratorfunction(handler):
+        raise BindingError(
+            f"a handler must not be a generator, and {handler!r} is: it would not run"
+        )
     try:
         signature = inspect.signature(handler)
     except (TypeError, ValueError):  # some builtins have no signature to look at

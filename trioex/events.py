@@ -136,7 +136,8 @@ class Gap(ConnectionEvent, frozen=True, gc=False, tag="gap"):
 
     Attributes:
         channel: `spot.orderbook.BTCUSDT`.
-        first_version, last_version: what is missing.
+        first_version, last_version: what is missing. A last version below the first says
+            that the exchange numbers its books anew.
     """
 
     channel: str

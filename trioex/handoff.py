@@ -2,10 +2,14 @@
 
 Bounded in bytes. Up to the bound a reader waits for nobody, so pings are answered however
 slow a handler is; at the bound reading pauses, which is the one honest meaning of lossless.
+
+While the router waits for a full queue, control frames are taken out of what waits and
+handled at once: a handler at work may be waiting for just that answer.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -24,19 +28,37 @@ class FrameChannel(Generic[S]):
     Args:
         bound: bytes that may wait; one batch larger than this is let through alone.
         on_half: called with the waiting bytes each time they grow past half of the bound.
+        sieve: takes out of a batch what need not wait.
+
+    Attributes:
+        waiting: bytes sent and not yet routed.
+        peak: the most that ever waited.
+        is_sieving: whether the router waits, and control frames do not.
     """
 
-    def __init__(self, bound: int, on_half: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        bound: int,
+        on_half: Callable[[int], None],
+        sieve: Callable[[Batch, S], None],
+    ) -> None:
         self._bound = bound
         self._on_half = on_half
+        self._sieve = sieve
         self._half_told = False
-        self._room: trio.Event | None = None
-        self._send, self._receive = trio.open_memory_channel[tuple[S, Batch]](float("inf"))
+        self._batches: deque[tuple[S, Batch]] = deque()
+        self._arrival = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._closed = False
         self._unrouted = 0
+        self.is_sieving = False
         self.waiting = 0
-        """Bytes sent and not yet routed."""
         self.peak = 0
-        """The most that ever waited."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was sent has been routed."""
+        return self._unrouted == 0
 
     async def send(self, source: S, batch: Batch) -> None:
         """Hand over one batch; waits only at the bound. Cancelled while waiting, it sends nothing.
@@ -44,13 +66,14 @@ class FrameChannel(Generic[S]):
         Not a checkpoint when there is room.
         """
         while self.waiting and self.waiting + batch.size > self._bound:
-            if self._room is None:
-                self._room = trio.Event()
-            await self._room.wait()
+            await self._room.park()
         self.send_nowait(source, batch)
 
     def send_nowait(self, source: S, batch: Batch) -> None:
         """Hand over one batch whatever waits."""
+        if self.is_sieving:
+            self._sieve(batch, source)
+        self._unrouted += 1
         self.waiting += batch.size
         self.peak = max(self.peak, self.waiting)
         if self.waiting * 2 < self._bound:
@@ -58,26 +81,32 @@ class FrameChannel(Generic[S]):
         elif not self._half_told:
             self._half_told = True
             self._on_half(self.waiting)
-        self._unrouted += 1
-        self._send.send_nowait((source, batch))
+        self._batches.append((source, batch))
+        if self._arrival:
+            self._arrival.unpark()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether everything that was sent has been routed."""
-        return self._unrouted == 0
+    def sieve_all(self) -> None:
+        """The router begins to wait: handle the control frames of all that waits behind it."""
+        self.is_sieving = True
+        for source, batch in self._batches:
+            self._sieve(batch, source)
 
     async def receive(self) -> tuple[S, Batch]:
         """Return the next batch; raises `trio.EndOfChannel` after `close` when all were had."""
-        return await self._receive.receive()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._batches:
+            if self._closed:
+                raise trio.EndOfChannel
+            await self._arrival.park()
+        return self._batches.popleft()
 
     def routed(self, batch: Batch) -> None:
         """The batch was routed to its end: its bytes are room again."""
         self.waiting -= batch.size
         self._unrouted -= 1
-        if self._room is not None:
-            self._room.set()
-            self._room = None
+        self._room.unpark_all()
 
     def close(self) -> None:
         """No batch will come any more; what waits is still to be had."""
-        self._send.close()
+        self._closed = True
+        self._arrival.unpark_all()

@@ -55,6 +55,10 @@ class LegOwner(Protocol):
     def on_aged(self, leg: Leg) -> None:
         """The venue will not let it live much longer."""
 
+    def is_needed(self, leg: Leg) -> bool:
+        """Whether nothing else carries what this leg should."""
+        ...
+
     def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
         """It ended for good; with a failure when trying again cannot help."""
 
@@ -120,6 +124,7 @@ class Leg:
         self._stopped = False
         self._failure: TrioexError | None = None
         self._retry_at: float | None = None
+        self._must_wait = False
         self._interrupt = trio.Event()
         self.connections = 0
         self._answers = 0
@@ -160,7 +165,7 @@ class Leg:
 
     def want(self, topic: Topic) -> None:
         """Subscribe, now or when it is open."""
-        if not self.subscriptions:
+        if not self.subscriptions and not self._must_wait:
             self._interrupt.set()  # nobody missed it while it waited to be opened again
         self.subscriptions.want(topic)
         self._wake()
@@ -247,6 +252,9 @@ class Leg:
         verdict = self._config.classify(reason)
         # There is no session to renew on public channels, so that is the end, too.
         is_final = verdict in (Verdict.GIVE_UP, Verdict.REAUTHENTICATE)
+        if is_final and not self._owner.is_needed(self):
+            # A second connection may be refused where the first is not: that ends nothing.
+            is_final, verdict = False, Verdict.RETRY_LATER
         if is_final or not (self._config.reconnect or self.connections):
             self._failure = reason
         delay = self._delay(reason, verdict)
@@ -261,6 +269,7 @@ class Leg:
         wait: float | None = getattr(reason, "retry_after", None)
         if wait is None:
             wait = _POLITE_S if verdict is Verdict.RETRY_LATER else 0.0
+        self._must_wait = wait > 0
         return self._backoff.next(wait)
 
     def _tell_lost(self, reason: TrioexError, retry_in: float | None) -> None:

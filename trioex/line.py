@@ -176,6 +176,8 @@ class Line:
         self._topics.setdefault(topic.name, topic)
         for leg in self._active:
             leg.want(topic)
+            if leg.is_open and leg.subscriptions.is_confirmed(topic):
+                self._confirmed.add(topic.name)  # its unsubscribe had not been sent
         if len(self._active) > 1:
             self._owner.on_copies([topic])
         self._keep_spares()
@@ -366,6 +368,10 @@ class Line:
     def on_aged(self, leg: Leg) -> None:
         """The venue will not let it live much longer."""
         self.rotate(leg)
+
+    def is_needed(self, leg: Leg) -> bool:
+        """Whether nothing else carries what this leg should."""
+        return not any(each.is_open for each in self._active if each is not leg)
 
     def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
         """A leg ended for good."""

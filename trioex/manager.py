@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
@@ -45,7 +45,7 @@ from .frames import Batch
 from .handoff import FrameChannel
 from .line import Line, LineStatistics
 from .registry import Registry
-from .router import Outlet, Router, Source
+from .router import Router, Source
 from .staleness import ChannelState
 from .subscriptions import Outcome
 from .supervisor import Lines
@@ -176,8 +176,10 @@ class WebSocketManager(BaseWebsocketInterface):
         self._venue = open_venue(config.exchange, config.market)
         self._state = _State.NEW
         self._router = Router(self._venue, config.number_type, self._on_gap)
-        self._channel = FrameChannel[Source](config.frame_channel_bytes, self._on_half)
-        deliver = self._channel.send if config.handoff == "channel" else self._route
+        self._channel = FrameChannel[Source](
+            config.frame_channel_bytes, self._on_half, self._router.sieve
+        )
+        deliver = self._channel.send if config.handoff == "channel" else self._deliver
         self._lines = Lines(self._venue, config, self, deliver)
         self._registry = Registry(
             self._venue, config, self._router, self._lines, on_resolved=self._check_ready
@@ -300,6 +302,7 @@ class WebSocketManager(BaseWebsocketInterface):
             overflow=OverflowPolicy.DROP_OLDEST,
         )
         self._registry.add_listener(binding)
+        self._listeners = [each for each in self._listeners if not each.has_ended]
         self._listeners.append(binding)
         return binding
 
@@ -346,8 +349,7 @@ class WebSocketManager(BaseWebsocketInterface):
         async with trio.open_nursery() as bindings:
             self._registry.start(bindings)
             async with trio.open_nursery() as router:
-                if self.config.handoff == "channel":
-                    router.start_soon(self._route_batches)
+                router.start_soon(self._route_batches)
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     lines.start_soon(self._expire_requests)
@@ -433,14 +435,19 @@ class WebSocketManager(BaseWebsocketInterface):
     async def _open(self) -> AsyncGenerator[None]:
         """The nursery around the block; an exception of the block leaves as it is, in no group."""
         raised: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            try:
-                await nursery.start(self.run)
-                yield
-            except Exception as error:  # noqa: BLE001  raised again below, outside the nursery
-                raised = error
-                nursery.cancel_scope.cancel()
-            self._end(None)
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    await nursery.start(self.run)
+                    yield
+                except Exception as error:  # noqa: BLE001  raised again outside the nursery
+                    raised = error
+                    nursery.cancel_scope.cancel()
+                self._end(None)
+        except BaseExceptionGroup as group:
+            if raised is None:
+                raise
+            raise group.derive([raised, *group.exceptions]) from None
         if raised is not None:
             raise raised
 
@@ -533,14 +540,42 @@ class WebSocketManager(BaseWebsocketInterface):
         if isinstance(source, _Departure):
             self._router.leave(source.leg, source.topics)
         frames = self._router.begin(batch.frames)
+        await self._wait_room()  # a reader that routes itself may have left queues full
         while self._router.feed(frames, batch.text, batch.received, source):
-            await self._wait_room(self._router.waiting_for)
+            frames = self._sieved(frames, batch, source)
+            await self._wait_room()
 
-    async def _wait_room(self, outlet: Outlet | None) -> None:
-        queue = outlet.queue if outlet is not None else None
-        while queue is not None and queue.is_full:
+    def _sieved(self, frames: Iterator[bytes], batch: Batch, source: Source) -> Iterator[bytes]:
+        """What is left of a batch when the router must wait, without its control frames."""
+        rest = Batch(batch.text, list(frames), batch.received, 0)
+        self._router.frames -= len(rest.frames)
+        self._router.sieve(rest, source)
+        self._channel.sieve_all()
+        return self._router.begin(rest.frames)
+
+    async def _deliver(self, source: Source, batch: Batch) -> None:
+        """Route in the reader's own task; what cannot be routed now goes the other way."""
+        if not self._channel.is_empty:
+            await self._channel.send(source, batch)
+            return
+        frames = self._router.begin(batch.frames)
+        if self._router.feed(frames, batch.text, batch.received, source):
+            rest = list(frames)
+            self._router.frames -= len(rest)
+            size = sum(map(len, rest))
+            self._channel.is_sieving = True
+            self._channel.send_nowait(source, Batch(batch.text, rest, batch.received, size))
+
+    async def _wait_room(self) -> None:
+        full = self._router.full
+        while full:
+            queue = full[-1].queue
+            if queue is None or not queue.is_full:
+                full.pop()
+                continue
             queue.on_room = self._room.unpark_all
             await self._room.park()
+        self._channel.is_sieving = False
 
     def _on_gap(self, channel: Channel, first: int, last: int) -> None:
         self.on_event(Gap(*self._whose(-1), str(channel), first, last))
@@ -551,12 +586,11 @@ class WebSocketManager(BaseWebsocketInterface):
         return self._venue.exchange, self._venue.market, line, now
 
     def _on_half(self, waiting: int) -> None:
-        outlet = self._router.waiting_for
-        blocked = outlet is not None and outlet.queue is not None and outlet.queue.is_full
+        full = [each for each in self._router.full if each.queue and each.queue.is_full]
         self.on_event(
             SlowConsumer(
                 *self._whose(-1),
-                outlet.label if blocked and outlet is not None else None,
+                full[0].label if full else None,
                 waiting,
                 self.config.frame_channel_bytes,
             )
@@ -600,23 +634,26 @@ class WebSocketManager(BaseWebsocketInterface):
             samples = [self._venue.sample(topic, now) for topic in self._registry.topics()]
         else:
             samples = [_frame(raw)]
-        before = self._router.unrouted
+        router = self._router
+        before = router.unrouted + router.controls
         for frame, text in samples:
             await self._test(Batch(text, [frame], now, len(frame)))
-        return len(samples) - (self._router.unrouted - before)
+        return len(samples) - (router.unrouted + router.controls - before)
 
     async def _test(self, batch: Batch) -> None:
         frames = self._router.begin(batch.frames)
-        while True:
+        paused = True
+        while paused:
             paused = self._router.feed(frames, batch.text, batch.received, _TEST)
             for binding in self._registry.bindings:
                 if self._registry.is_running:
                     await binding.wait_idle()
                 else:
                     await binding.drain()
-            if not paused:
-                return
-            await self._wait_room(self._router.waiting_for)
+            if self._registry.is_running:
+                await self._wait_room()
+            else:
+                self._router.full.clear()  # an iterator's queue: nobody can empty it meanwhile
 
 
 @attrs.define

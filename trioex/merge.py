@@ -25,6 +25,8 @@ __all__ = ["Merger"]
 
 _REMEMBERED = 4096
 """Messages a topic remembers; a leg that lags further behind may bring one again."""
+_MOST_BEHIND = 16
+"""Old versions in a row on the only leg; more than a venue repeats by mistake."""
 _MOST_HELD = 1024
 _LONGEST_HELD_NS = 1_000_000_000
 """Deltas that wait for a missing one, and how long; beyond, the hole is a gap."""
@@ -88,7 +90,8 @@ class Merger:
     """The state of one topic.
 
     Args:
-        on_gap: called with the first and the last version that are missing.
+        on_gap: called with the first and the last version that are missing; with a last one
+            below the first where the exchange numbers its books anew.
         is_chain: whether the topic carries deltas of a book.
 
     Attributes:
@@ -104,6 +107,9 @@ class Merger:
         self._delivered = 0
         self._held: deque[BookDelta] = deque()
         self._held_by: set[int] = set()
+        self._begun: set[int] = set()
+        self._may_restart = False
+        self._behind = 0
         self.duplicates = 0
         self.version: int | None = None
 
@@ -113,11 +119,21 @@ class Merger:
 
     def take(self, leg: int, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
         """Return what is to be delivered now of what a leg brought."""
-        if leg not in self._joined:
+        # Nearly always it is the next delta and nothing waits: no more is to be asked then.
+        if len(messages) == 1 and leg in self._begun and not self._held:
+            delta = messages[0]
+            if type(delta) is BookDelta and delta.first_version - 1 == self.version:
+                self.version = delta.last_version
+                self._behind = 0
+                return messages
+        begins = leg not in self._begun
+        if begins:
             self.join(leg)
+            self._may_restart = not self._begun
+            self._begun.add(leg)
         if len(messages) == 1 and isinstance(delta := messages[0], BookDelta):
             return self._take_delta(leg, delta, messages)
-        fresh = [message for message in messages if self._is_fresh(leg, message)]
+        fresh = [message for message in messages if self._is_fresh(leg, message, begins)]
         self._delivered += len(fresh)
         self.duplicates += len(messages) - len(fresh)
         return fresh
@@ -125,6 +141,7 @@ class Merger:
     def leave(self, leg: int) -> Sequence[MarketMessage]:
         """A leg is gone. Return what waited for it in vain, when nobody else is left."""
         self._joined.pop(leg, None)
+        self._begun.discard(leg)
         for seen in self._seen.values():
             seen.brought.pop(leg, None)
         return self._give_up_waiting() if self._is_hopeless() else ()
@@ -137,10 +154,15 @@ class Merger:
         version = self.version
         if version is None or delta.first_version == version + 1:
             self.version = delta.last_version
+            self._behind = 0
             return self._flush(messages) if self._held else messages
-        if delta.last_version <= version:
+        if delta.last_version <= version and not self._restarts():
             self.duplicates += 1
             return ()
+        if delta.last_version <= version:
+            self._on_gap(version + 1, delta.first_version - 1)
+            self.version = delta.last_version
+            return messages
         if delta.first_version <= version:
             # Cut elsewhere than the copy before it. Quantities are absolute: it does no harm.
             self.version = delta.last_version
@@ -148,6 +170,21 @@ class Merger:
         self._held.append(delta)
         self._held_by.add(leg)
         return self._give_up_waiting() if self._is_hopeless() else ()
+
+    def _restarts(self) -> bool:
+        """Whether older versions are no copies, but the exchange numbering its books anew.
+
+        They cannot be copies when nobody else brings any: on the first message of a leg that
+        begins alone, or when one leg goes on and on with them.
+        """
+        alone = len(self._joined) == 1
+        self._behind = self._behind + 1 if alone else 0
+        if not alone or not (self._may_restart or self._behind > _MOST_BEHIND):
+            return False
+        self._behind = 0
+        self._seen.clear()
+        self._held.clear()
+        return True
 
     def _is_hopeless(self) -> bool:
         """Whether something waits for what nobody will bring."""
@@ -192,27 +229,30 @@ class Merger:
 
     # Everything else
 
-    def _is_fresh(self, leg: int, message: MarketMessage) -> bool:
-        version = getattr(message, "version", None)
+    def _is_fresh(self, leg: int, message: MarketMessage, begins: bool) -> bool:
         if isinstance(message, BookSnapshot) and self._is_chain:
-            return self._is_fresh_base(message)
+            return self._is_fresh_base(message, begins)
+        version = getattr(message, "version", None)
         if isinstance(message, BookSnapshot | BookTicker) and version is not None:
-            if self.version is not None and version < self.version:
+            if self.version is not None and version < self.version and not self._restarts():
                 return False
             self.version = version
+            self._behind = 0
         return self._count(leg, _identity(message))
 
-    def _is_fresh_base(self, snapshot: BookSnapshot) -> bool:
+    def _is_fresh_base(self, snapshot: BookSnapshot, begins: bool) -> bool:
         """A whole book in a chain of deltas.
 
-        A leg that joined begins with one; as long as another leg carries the chain on, it says
-        nothing new. Alone it is a new beginning.
+        A leg begins with one; as long as another leg carries the chain on, it says nothing
+        new. Any other is the venue's new beginning, once.
         """
-        if self.version is not None:
-            if len(self._joined) > 1:
+        version = self.version
+        if version is not None:
+            alone = len(self._joined) == 1
+            if not alone and (begins or snapshot.version <= version):
                 return False
-            if snapshot.version > self.version:
-                self._on_gap(self.version + 1, snapshot.version)
+            if snapshot.version > version:
+                self._on_gap(version + 1, snapshot.version)
         self.version = snapshot.version
         self._held.clear()
         return True

@@ -24,6 +24,7 @@ from .channels import Channel, Parameters, PublicChannelType
 from .config import ErrorPolicy, OverflowPolicy
 from .errors import DecodeError, QueueOverflow
 from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
+from .frames import Batch
 from .merge import Merger
 from .messages import MarketMessage, Number
 
@@ -50,6 +51,9 @@ class Source(Protocol):
 
 
 _log = logging.getLogger("trioex.router")
+
+_MOST_REASONS = 100
+"""Reasons for skipping that are counted apart: a reason may quote what the peer sent."""
 
 
 def _ignore(_message: object) -> None:
@@ -247,6 +251,8 @@ class Router:
 
     Attributes:
         frames: frames seen, control frames included.
+        controls: frames that were no push.
+        full: outlets whose queue is full and which must not lose anything.
         unrouted: pushes that nobody bound.
         skipped: frames that were neither push nor control, by reason.
         undecodable: frames that were not what their topic promised.
@@ -270,7 +276,8 @@ class Router:
         self.empty = 0
         self.undecodable = 0
         self.skipped: dict[str, int] = {}
-        self.waiting_for: Outlet | None = None
+        self.controls = 0
+        self.full: list[Outlet] = []
 
     # Binding
 
@@ -355,6 +362,19 @@ class Router:
             return None
         return self._open(topic)
 
+    def sieve(self, batch: Batch, source: Source) -> None:
+        """Take the control frames out of a batch that has to wait, and handle them now.
+
+        A handler at work may be waiting for just that answer.
+        """
+        find, text = self._key, batch.text
+        controls = [frame for frame in batch.frames if find(frame, text) is None]
+        if controls:
+            batch.frames[:] = [frame for frame in batch.frames if find(frame, text) is not None]
+            self.frames += len(controls)
+            for frame in controls:
+                self._control(frame, text, source)
+
     # Routing
 
     def begin(self, frames: list[bytes]) -> Iterator[bytes]:
@@ -371,13 +391,14 @@ class Router:
             source: who read them; told of what is no push.
 
         Returns:
-            True when it paused: wait for `waiting_for` to have room and call again.
+            True when it paused: wait for all in `full` to have room, and call again.
 
         Raises:
             Exception: what a handler with the policy `raise` raised.
         """
         routes = self._routes
         find = self._key
+        leg = source.leg
         paused = False
         for frame in frames:
             key = find(frame, text)
@@ -400,8 +421,8 @@ class Router:
             route.heard = source.heard = received
             if not messages:
                 self.empty += 1
-            elif route.merger is not None and source.leg is not None:
-                messages = route.merger.take(source.leg, messages)
+            elif leg is not None and route.merger is not None:
+                messages = route.merger.take(leg, messages)
             for message in messages:
                 for outlet in route.outlets:
                     try:
@@ -433,13 +454,17 @@ class Router:
             if hasattr(result, "__await__"):
                 outlet.on_coroutine(result)
             return False
-        self.waiting_for = outlet
+        if outlet not in self.full:
+            self.full.append(outlet)
         return True
 
     def _control(self, frame: bytes, text: bool, source: Source) -> None:
+        self.controls += 1
         control = self._venue.control(frame, text)
         if isinstance(control, Skipped):
-            self.skipped[control.reason] = self.skipped.get(control.reason, 0) + 1
+            known = control.reason in self.skipped or len(self.skipped) < _MOST_REASONS
+            reason = control.reason if known else "other"
+            self.skipped[reason] = self.skipped.get(reason, 0) + 1
             _log.debug("skipped a frame: %s", control.reason)
         source.on_control(control)
 

@@ -191,6 +191,8 @@ class Subscriptions:
                 entry.attempts = 0
                 outcomes.append(Outcome(topic))
             else:
+                # Refused only beside another, it was not heard yet; each such round removes one.
+                entry.attempts -= bool(refused)
                 outcomes += self._ask_again(entry)
         return outcomes
 

@@ -16,8 +16,9 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from ..errors import ConfigError
+from .board import Frame
 from .recorded import Player
-from .session import Frame, Session
+from .session import Session
 
 __all__ = ["OUTBOX", "Connection", "How", "Tamper", "Wire"]
 

@@ -30,12 +30,13 @@ class Side(StrEnum):
 
 @attrs.frozen
 class Change:
-    """One level has a new total; zero means the level is gone."""
+    """One level has a new total instead of `before`; zero means there is no level."""
 
     version: int
     side: Side
     price: int
     quantity: int
+    before: int
 
 
 @attrs.frozen
@@ -151,8 +152,9 @@ class MatchingEngine:
         outcome = Outcome()
         left = self._match(side, quantity, price, outcome)
         if left:
+            before = self.ladder(side).total(price)
             total = self.ladder(side).rest(price, left)
-            outcome.changes.append(self._change(side, price, total))
+            outcome.changes.append(self._change(side, price, total, before))
         return outcome
 
     def market(self, side: Side, quantity: int) -> Outcome:
@@ -163,19 +165,21 @@ class MatchingEngine:
 
     def cancel(self, side: Side, price: int) -> Outcome:
         """Withdraw the newest order at a price that has a level."""
-        return Outcome([self._change(side, price, self.ladder(side).cancel(price))])
+        before = self.ladder(side).total(price)
+        return Outcome([self._change(side, price, self.ladder(side).cancel(price), before)])
 
     def _match(self, side: Side, quantity: int, worst: int | None, outcome: Outcome) -> int:
         resting = self.ladder(side.other)
         while quantity and (price := resting.best) is not None:
             if worst is not None and (price > worst if side is Side.BUY else price < worst):
                 break
+            before = resting.total(price)
             parts = resting.take(quantity)
             quantity -= sum(parts)
             outcome.fills.extend(Fill(side, price, part) for part in parts)
-            outcome.changes.append(self._change(side.other, price, resting.total(price)))
+            outcome.changes.append(self._change(side.other, price, before - sum(parts), before))
         return quantity
 
-    def _change(self, side: Side, price: int, quantity: int) -> Change:
+    def _change(self, side: Side, price: int, quantity: int, before: int) -> Change:
         self.version += 1
-        return Change(self.version, side, price, quantity)
+        return Change(self.version, side, price, quantity, before)

@@ -1,7 +1,7 @@
 """The exchange behind every door: one market, the sessions of its clients, its REST.
 
-One task moves the market and hands every session what is due; requests are answered the
-moment they arrive. Both are synchronous, so the order of the frames of a connection depends
+One task moves the market and hands every client what its streams push; requests are answered
+the moment they arrive. Both are synchronous, so the order of the frames of a connection depends
 on times only, never on the scheduler.
 """
 
@@ -16,11 +16,12 @@ import attrs
 import trio
 
 from ..errors import ConfigError
+from .board import MILLISECOND, SECOND, Board
 from .clock import Clock
 from .connection import Connection, Tamper
 from .market import Market
 from .recorded import Player, Recording
-from .session import MILLISECOND, SECOND, FrontEnd, Session, split_url
+from .session import FrontEnd, Session, split_url
 
 __all__ = ["Exchange", "Response", "Statistics"]
 
@@ -58,7 +59,7 @@ class Exchange:
     """A market or a recording, and everyone who is connected to it.
 
     Attributes:
-        refused: symbols the exchange does not know, though the market has them.
+        board: the streams, and the symbols the exchange refuses to know.
         rejection: HTTP status and Retry-After for everyone who knocks, or None.
         snapshot_age: seconds for which a REST book is served again unchanged.
         tamper: see `Simulator.tamper`.
@@ -77,9 +78,9 @@ class Exchange:
     ) -> None:
         self.front_end = front_end
         self.market = market
+        self.board = Board(market)
         self.clock = clock
         self.recording = recording
-        self.refused: set[str] = set()
         self.rejection: tuple[int, float | None] | None = None
         self.snapshot_age = 0.0
         self.tamper: Tamper | None = None
@@ -104,8 +105,8 @@ class Exchange:
         while True:
             now = self._moment()
             self._advance(now)
-            for connection in self.connections:
-                self._tick(connection, now)
+            for connection, session in self._sessions():
+                self._expire(connection, session, now)
             self._wake = self._next_wake(now)
             with trio.CancelScope(deadline=self.clock.deadline(self._wake)) as self._sleep:
                 await trio.sleep_forever()
@@ -119,26 +120,25 @@ class Exchange:
         return self._now
 
     def _advance(self, now: int) -> None:
-        sessions = [each.session for each in self.connections if each.session is not None]
-        for step in self.market.advance(now):
-            for session in sessions:
-                session.feed(step)
+        for push in self.board.advance(now):
+            if not push.frames:
+                continue
+            for connection, session in self._sessions():
+                if push.name in session.streams:
+                    session.said = push.time
+                    connection.push(push.frames)
 
-    def _tick(self, connection: Connection, now: int) -> None:
-        session = connection.session
-        if session is not None:
-            connection.push(session.tick(now))
-            self._expire(connection, session, now)
+    def _sessions(self) -> list[tuple[Connection, Session]]:
+        return [(each, each.session) for each in self.connections if each.session is not None]
 
     def _next_wake(self, now: int) -> int:
         # So often that an idle market never has much to catch up with, and at most once a
         # millisecond, which also bundles the steps of a very fast market.
         wake = now + int(10 * SECOND / max(1.0, self.market.pace))
-        sessions = [each.session for each in self.connections if each.session is not None]
-        for session in sessions:
+        for _, session in self._sessions():
             wake = min(wake, session.next_due())
-            if session.streams:
-                wake = min(wake, self.market.next_step)
+        if self.board:
+            wake = min(wake, self.market.next_step, self.board.next_due())
         return max(wake, now + MILLISECOND)
 
     def _expire(self, connection: Connection, session: Session, now: int) -> None:
@@ -150,10 +150,9 @@ class Exchange:
 
     def refuse(self, symbol: str) -> None:
         """Know a symbol no more; see `Simulator.refuse`."""
-        self.refused.add(symbol)
-        for connection in self.connections:
-            if connection.session is not None:
-                connection.session.drop_refused(self._moment())
+        self.board.refused.add(symbol)
+        for _, session in self._sessions():
+            session.drop(symbol, self._moment())
 
     def announce_upgrade(self) -> None:
         """Tell everyone that the connection will end; see `Simulator.announce_upgrade`."""
@@ -170,7 +169,7 @@ class Exchange:
         session = player = None
         if self.recording is None:
             rng = random.Random(f"{self._seed}/connection/{number}")
-            session = self.front_end.session(self.market, self.refused, rng, self._moment())
+            session = self.front_end.session(self.board, rng, self._moment())
         elif not self.finished.is_set():
             player = Player(self.recording, self._pace)
         return Connection(number, session, player, lambda: self.tamper)
@@ -184,6 +183,8 @@ class Exchange:
         """The client's stream is about to be closed."""
         if connection in self._connections:
             self._connections.remove(connection)
+        if connection.session is not None:
+            connection.session.close(self._moment())
         self._counts += self._of(connection)
         if connection.played:
             self.finished.set()
@@ -226,7 +227,7 @@ class Exchange:
         if self.recording is not None:
             body = self.recording.answer(target)
         else:
-            body = self.front_end.rest(self.market, self.refused, path, query, now)
+            body = self.front_end.rest(self.market, self.board.refused, path, query, now)
         answer = (404, b"{}", None) if body is None else (*body, None)
         if path.endswith(_CACHED) and answer[0] == 200:
             self._snapshots[target] = now, answer

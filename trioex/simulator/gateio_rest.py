@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .board import MILLISECOND, top_of
 from .gateio_streams import dump, levels, pair_of, symbol_of
 from .market import Market, SymbolMarket
-from .session import MILLISECOND, Body, Query, top_of
+from .session import Body, Query
 
 __all__ = ["rest"]
 

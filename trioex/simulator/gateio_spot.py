@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..channels import ExchangeEnum
+from .board import MILLISECOND, SECOND, Board, Frame, Stream
 from .gateio_rest import rest
 from .gateio_streams import (
     BookTickers,
@@ -30,18 +31,8 @@ from .gateio_streams import (
     push,
     symbol_of,
 )
-from .market import Market, SymbolMarket
-from .session import (
-    MILLISECOND,
-    SECOND,
-    Frame,
-    FrontEnd,
-    Limits,
-    Session,
-    Stream,
-    parse_object,
-    strings,
-)
+from .market import SymbolMarket
+from .session import FrontEnd, Limits, Session, parse_object, strings
 
 __all__ = ["GATEIO_SPOT", "GateioSession", "Refusal", "upgrade_notice"]
 
@@ -73,8 +64,8 @@ class GateioSession(Session):
     # the connection just ends, without a Close frame.
     limits = Limits(empty=30.0, empty_heard=True, quiet=60.0, ending="drop")
 
-    def __init__(self, market: Market, refused: set[str], rng: random.Random, now: int) -> None:
-        super().__init__(market, refused, rng, now)
+    def __init__(self, board: Board, rng: random.Random, now: int) -> None:
+        super().__init__(board, rng, now)
         self._conn_id = f"{rng.getrandbits(64):016x}"
 
     def answer(self, request: str, now: int) -> list[Frame]:
@@ -110,8 +101,7 @@ class GateioSession(Session):
             self._refuse_twice(payload)
         frames: list[Frame] = []
         for name, begin in wanted:
-            stream = begin()
-            self.add(f"{channel} {name}", stream, now)
+            stream = self.add(f"{channel} {name}", begin, now)
             if isinstance(stream, OrderBookV2):
                 frames.append(stream.whole(now))
         return frames
@@ -146,9 +136,9 @@ class GateioSession(Session):
     def find(self, pair: str) -> SymbolMarket | None:
         """The market of a pair, or None where the exchange does not know it."""
         symbol = symbol_of(pair)
-        if symbol is None or not self.lists(symbol):
+        if symbol is None or not self.board.lists(symbol):
             return None
-        market = self.market[symbol]
+        market = self.board.market[symbol]
         return market if pair_of(market) == pair else None
 
     def get(self, pair: str) -> SymbolMarket:

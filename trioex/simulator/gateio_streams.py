@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .candles import Candle
+from .board import MILLISECOND, SECOND, Frame, Stream, changed_levels, top_of
+from .candles import Candle, window
 from .market import Step, SymbolMarket, Trade
-from .session import MILLISECOND, SECOND, Frame, Stream, changed_levels, top_of
 
 __all__ = [
     "BookTickers",
@@ -62,9 +62,8 @@ def push(channel: str, result: Mapping[str, Any], now: int) -> str:
 
 class _PairStream(Stream):
     def __init__(self, market: SymbolMarket, period: int, now: int) -> None:
-        super().__init__(period, now)
+        super().__init__(market.listing.symbol, period, now)
         self.market = market
-        self.symbol = market.listing.symbol
 
 
 class Tickers(_PairStream):
@@ -129,12 +128,11 @@ class Candlesticks(Stream):
     periodic = True
 
     def __init__(self, market: SymbolMarket, name: str, interval: int, now: int) -> None:
-        super().__init__(2 * SECOND, now)
+        super().__init__(market.listing.symbol, 2 * SECOND, now)
         self.market = market
-        self.symbol = market.listing.symbol
         self._name = name
         self._series = market.candles[interval]
-        self._pushed = self._series.at(now // SECOND).start
+        self._pushed, _ = window(interval, self.begun // SECOND)
 
     def write(self, now: int) -> list[Frame]:
         """The windows that closed since the last push, then the current one."""
@@ -166,11 +164,7 @@ class BookTickers(_PairStream):
 
     def __init__(self, market: SymbolMarket, period: int, now: int) -> None:
         super().__init__(market, period, now)
-        self._top = market.top()
-
-    def hears(self, step: Step) -> bool:
-        """Look whether the step touched the best prices."""
-        return bool(step.changes) and self.market.top() != self._top
+        self._top = market.past(self.begun).best()
 
     def write(self, now: int) -> list[Frame]:
         """The best prices, unless they are back where they were."""
@@ -190,23 +184,22 @@ class BookTickers(_PairStream):
         return [push("spot.book_ticker", result, now)]
 
 
-class OrderBook(Stream):
+class OrderBook(_PairStream):
     """`spot.order_book`: the whole top of the book whenever it changed, first at once."""
 
     def __init__(self, market: SymbolMarket, level: str, period: int, now: int) -> None:
-        super().__init__(period, now)
-        self.market = market
-        self.symbol = market.listing.symbol
-        self.due = now
+        super().__init__(market, period, now)
         self._level = level
-        self._pushed: tuple[dict[int, int], dict[int, int]] | None = None
+        self._top = market.past(self.begun).top(int(level))
 
     def write(self, now: int) -> list[Frame]:
-        """The top of the book, unless it is as it was pushed last."""
-        top = top_of(self.market, int(self._level))
-        if top == self._pushed:
-            return []
-        self._pushed = bids, asks = top
+        """The top of the book, unless it is as it was a period ago."""
+        before, self._top = self._top, top_of(self.market, int(self._level))
+        return [] if self._top == before else self.first(now)
+
+    def first(self, now: int) -> list[Frame]:
+        """The top of the book as it is."""
+        bids, asks = top_of(self.market, int(self._level))
         result = {
             "t": self.market.updated // MILLISECOND,
             "lastUpdateId": self.market.version,
@@ -218,7 +211,7 @@ class OrderBook(Stream):
         return [push("spot.order_book", result, now)]
 
 
-class TopUpdates(Stream, abc.ABC):
+class TopUpdates(_PairStream, abc.ABC):
     """The changes of the best `count` levels, with the versions `U` to `u` they span.
 
     A level that falls out of the top is deleted like one that ends, so that a client that
@@ -226,18 +219,19 @@ class TopUpdates(Stream, abc.ABC):
     gives a push without levels: the chain of versions has no hole.
     """
 
+    is_chain = True
+
     def __init__(self, market: SymbolMarket, count: int, period: int, now: int) -> None:
-        super().__init__(period, now)
-        self.market = market
-        self.symbol = market.listing.symbol
+        super().__init__(market, period, now)
         self._count = count
-        self._version = market.version
-        self._top = top_of(market, count)
+        book = market.past(self.begun)
+        self._version, self._updated, self._top = book.version, book.updated, book.top(count)
 
     def write(self, now: int) -> list[Frame]:
         """The changes since the last push."""
         first, self._version = self._version + 1, self.market.version
         before, self._top = self._top, top_of(self.market, self._count)
+        self._updated = self.market.updated
         bids, asks = (
             levels(self.market, changed_levels(old, new))
             for old, new in zip(before, self._top, strict=True)
@@ -246,7 +240,7 @@ class TopUpdates(Stream, abc.ABC):
 
     @abc.abstractmethod
     def change(self, first: int, bids: list[list[str]], asks: list[list[str]], now: int) -> Frame:
-        """One push: versions `first` to that of the market."""
+        """One push: versions `first` to the one now reached."""
 
 
 class OrderBookUpdate(TopUpdates):
@@ -254,15 +248,14 @@ class OrderBookUpdate(TopUpdates):
 
     def change(self, first: int, bids: list[list[str]], asks: list[list[str]], now: int) -> Frame:
         """One push."""
-        updated = self.market.updated
         result = {
-            "t": updated // MILLISECOND,
+            "t": self._updated // MILLISECOND,
             "l": str(self._count),
             "e": "depthUpdate",
-            "E": updated // SECOND,
+            "E": self._updated // SECOND,
             "s": pair_of(self.market),
             "U": first,
-            "u": self.market.version,
+            "u": self._version,
             "b": bids,
             "a": asks,
         }
@@ -277,8 +270,7 @@ class OrderBookV2(TopUpdates):
         self._name = name
 
     def whole(self, now: int) -> Frame:
-        """The whole book as it is now."""
-        self._version, self._top = self.market.version, top_of(self.market, self._count)
+        """The whole book as of the last push, so that the next one continues it."""
         bids, asks = (levels(self.market, side.items()) for side in self._top)
         return self._push(
             {"full": True, "s": self._name, "u": self._version, "b": bids, "a": asks}, now
@@ -286,12 +278,12 @@ class OrderBookV2(TopUpdates):
 
     def change(self, first: int, bids: list[list[str]], asks: list[list[str]], now: int) -> Frame:
         """One push; a side without a change has no key."""
-        body: dict[str, Any] = {"s": self._name, "u": self.market.version, "U": first}
+        body: dict[str, Any] = {"s": self._name, "u": self._version, "U": first}
         body |= {key: side for key, side in (("b", bids), ("a", asks)) if side}
         return self._push(body, now)
 
     def _push(self, body: Mapping[str, Any], now: int) -> Frame:
-        result = {"t": self.market.updated // MILLISECOND} | dict(body)
+        result = {"t": self._updated // MILLISECOND} | dict(body)
         return dump(
             {
                 "channel": "spot.obu",

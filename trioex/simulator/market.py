@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -19,7 +20,7 @@ from .candles import INTERVALS, Candle, CandleSeries
 from .engine import Change, MatchingEngine, Outcome, Side
 from .listing import Listing
 
-__all__ = ["Day", "Market", "Step", "SymbolMarket", "Trade"]
+__all__ = ["Book", "Day", "Market", "Step", "SymbolMarket", "Trade"]
 
 LEVELS = 100
 """The most levels a side ever has: what Gate's 100-level streams carry is then all there is."""
@@ -27,6 +28,9 @@ LEVELS = 100
 STEPS_A_SECOND = 30.0
 _WARM_UP_NS = 20_000_000_000
 _DAY_S = 86_400
+_RECENT_NS = 2_000_000_000
+_RECENT_STEPS = 100_000
+"""How far back a book can be seen: farther than the longest window of any stream of changes."""
 
 # What happens
 
@@ -52,6 +56,28 @@ class Step:
     version: int
     changes: Sequence[Change]
     trades: Sequence[Trade]
+
+
+@attrs.frozen
+class Book:
+    """A whole book as it is or was: price to quantity, best first.
+
+    Attributes:
+        version: of its last change, which happened at `updated`, ns since the epoch.
+    """
+
+    version: int
+    updated: int
+    bids: dict[int, int]
+    asks: dict[int, int]
+
+    def best(self) -> tuple[int, int, int, int]:
+        """Best bid, its quantity, best ask, its quantity."""
+        return *next(iter(self.bids.items())), *next(iter(self.asks.items()))
+
+    def top(self, count: int | None = None) -> tuple[dict[int, int], dict[int, int]]:
+        """The best `count` bids and asks."""
+        return dict(list(self.bids.items())[:count]), dict(list(self.asks.items())[:count])
 
 
 @attrs.frozen
@@ -111,6 +137,7 @@ class SymbolMarket:
             interval: CandleSeries(interval, second, self.last, keep=1440 if interval == 60 else 16)
             for interval in INTERVALS
         }
+        self._recent: deque[Step] = deque(maxlen=_RECENT_STEPS)
         self._minutes_at = 0
         self._minutes: list[Candle] = []
         self._closed: Day | None = None
@@ -127,6 +154,27 @@ class SymbolMarket:
         """Best bid, its quantity, best ask, its quantity. The book never has an empty side."""
         (bid, bids), (ask, asks) = self.engine.bids.levels(1)[0], self.engine.asks.levels(1)[0]
         return bid, bids, ask, asks
+
+    def since(self, moment: int) -> list[Step]:
+        """The steps after `moment`, which may be two seconds back."""
+        return [step for step in self._recent if step.time > moment]
+
+    def past(self, moment: int) -> Book:
+        """The book as it was at `moment`, which may be two seconds back."""
+        sides = {side: dict(self.engine.ladder(side).levels()) for side in Side}
+        version, updated = self.version, self.updated
+        for step in reversed(self._recent):
+            updated = step.time
+            if step.time <= moment:
+                break
+            version = step.version - len(step.changes)
+            for change in reversed(step.changes):
+                sides[change.side][change.price] = change.before
+        bids, asks = (
+            {price: lots for price, lots in sorted(sides[side].items(), reverse=is_bid) if lots}
+            for side, is_bid in ((Side.BUY, True), (Side.SELL, False))
+        )
+        return Book(version, updated, bids, asks)
 
     def day(self, now: int) -> Day:
         """The figures of the last 24 hours."""
@@ -158,9 +206,18 @@ class SymbolMarket:
             self._trade(next(next_trade), now, fill.side, fill.price, fill.quantity)
             for fill in outcome.fills
         ]
+        step = Step(self.listing.symbol, now, self.version, outcome.changes, trades)
         if outcome.changes:
             self.updated = now
-        return Step(self.listing.symbol, now, self.version, outcome.changes, trades)
+            self._remember(step)
+        return step
+
+    def _remember(self, step: Step) -> None:
+        """Keep a step, and of those that are too old the last."""
+        recent = self._recent
+        recent.append(step)
+        while len(recent) > 1 and recent[1].time <= step.time - _RECENT_NS:
+            recent.popleft()
 
     def _act(self) -> Outcome:
         self._fair += self._random.gauss(0.0, self._spread / 4)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .board import MILLISECOND, top_of
 from .market import Market, SymbolMarket
-from .session import MILLISECOND, Body, Query, top_of
+from .session import Body, Query
 
 __all__ = ["rest"]
 

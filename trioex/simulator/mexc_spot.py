@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..channels import ExchangeEnum
+from .board import MILLISECOND, SECOND, Board, Frame, Stream
 from .candles import MONTH, WEEK
-from .market import Market, SymbolMarket
+from .market import SymbolMarket
 from .mexc_rest import rest
 from .mexc_streams import (
     ZONES,
@@ -28,17 +29,7 @@ from .mexc_streams import (
     MiniTicker,
     MiniTickers,
 )
-from .session import (
-    MILLISECOND,
-    SECOND,
-    Frame,
-    FrontEnd,
-    Limits,
-    Session,
-    Stream,
-    parse_object,
-    strings,
-)
+from .session import FrontEnd, Limits, Session, parse_object, strings
 
 __all__ = ["MAX_TOPICS", "MEXC_SPOT", "MexcSession"]
 
@@ -64,8 +55,8 @@ class MexcSession(Session):
         ending="close",
     )
 
-    def __init__(self, market: Market, refused: set[str], rng: random.Random, now: int) -> None:
-        super().__init__(market, refused, rng, now)
+    def __init__(self, board: Board, rng: random.Random, now: int) -> None:
+        super().__init__(board, rng, now)
         self._excess: set[str] = set()
 
     def answer(self, request: str, now: int) -> list[Frame]:
@@ -96,7 +87,7 @@ class MexcSession(Session):
                 continue
             accepted.append(param)
             if len(self.streams) < MAX_TOPICS or param in self.streams:
-                self.add(param, begin(), now)
+                self.add(param, begin, now)
             else:
                 self._excess.add(param)
         if not refused:
@@ -124,7 +115,7 @@ class MexcSession(Session):
 
     def find(self, symbol: str) -> SymbolMarket | None:
         """The market of a symbol, or None where the exchange does not know it."""
-        return self.market[symbol] if self.lists(symbol) else None
+        return self.board.market[symbol] if self.board.lists(symbol) else None
 
 
 def _reply(number: int, text: str) -> str:
@@ -173,7 +164,7 @@ def _mini_tickers(
 ) -> Begin | None:
     if len(arguments) != 1 or arguments[0] not in ZONES:
         return None
-    return partial(MiniTickers, session.market, param, 3 * SECOND, now)
+    return partial(MiniTickers, session.board.market, param, 3 * SECOND, now)
 
 
 _CHANNELS: Mapping[str, _Read] = {

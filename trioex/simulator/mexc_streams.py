@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .candles import Candle
+from .board import MILLISECOND, SECOND, Frame, Stream, top_of
+from .candles import Candle, window
 from .engine import Side
 from .market import Market, Step, SymbolMarket, Trade
 from .protobuf import integer, message, text
-from .session import MILLISECOND, SECOND, Frame, Stream, top_of
 
 __all__ = [
     "AggreBookTicker",
@@ -54,9 +54,8 @@ class _SymbolStream(Stream):
     """A stream of one symbol; `name` is the parameter it was subscribed with."""
 
     def __init__(self, market: SymbolMarket, name: str, period: int, now: int) -> None:
-        super().__init__(period, now)
+        super().__init__(market.listing.symbol, period, now)
         self.market = market
-        self.symbol = market.listing.symbol
         self._name = name
 
     def wrap(self, number: int, body: bytes, now: int) -> bytes:
@@ -91,9 +90,11 @@ class _SymbolStream(Stream):
 class AggreDepth(_SymbolStream):
     """`aggre.depth`: every changed level of the book, with the versions they span."""
 
+    is_chain = True
+
     def __init__(self, market: SymbolMarket, name: str, period: int, now: int) -> None:
         super().__init__(market, name, period, now)
-        self._version = market.version
+        self._version = market.past(self.begun).version
         self._changes: dict[tuple[Side, int], int] = {}
 
     def hears(self, step: Step) -> bool:
@@ -121,16 +122,17 @@ class LimitDepth(_SymbolStream):
 
     def __init__(self, market: SymbolMarket, name: str, period: int, now: int) -> None:
         super().__init__(market, name, period, now)
-        self.due = now
         self._count = int(name.rpartition("@")[2])
-        self._pushed: tuple[dict[int, int], dict[int, int]] | None = None
+        self._top = market.past(self.begun).top(self._count)
 
     def write(self, now: int) -> list[Frame]:
-        """The top, unless it is as it was pushed last."""
-        top = top_of(self.market, self._count)
-        if top == self._pushed:
-            return []
-        self._pushed = bids, asks = top
+        """The top, unless it is as it was a period ago."""
+        before, self._top = self._top, top_of(self.market, self._count)
+        return [] if self._top == before else self.first(now)
+
+    def first(self, now: int) -> list[Frame]:
+        """The top as it is."""
+        bids, asks = top_of(self.market, self._count)
         body = levels(self.market, 1, asks.items()) + levels(self.market, 2, bids.items())
         body += text(3, "spot@public.limit.depth.v3.api.pb") + self.version(4)
         return [self.wrap(_LIMIT_DEPTHS, body, now)]
@@ -147,18 +149,19 @@ class AggreBookTicker(_SymbolStream):
 
 
 class BookTickerBatch(_SymbolStream):
-    """`bookTicker.batch`: the best prices when they changed."""
+    """`bookTicker.batch`: the best prices when they changed, first at once."""
 
     def __init__(self, market: SymbolMarket, name: str, period: int, now: int) -> None:
         super().__init__(market, name, period, now)
-        self.due = now
-        self._pushed: tuple[int, int, int, int] | None = None
+        self._top = market.past(self.begun).best()
 
     def write(self, now: int) -> list[Frame]:
-        """One push, unless the prices are as they were pushed last."""
-        if self.market.top() == self._pushed:
-            return []
-        self._pushed = self.market.top()
+        """One push, unless the prices are as they were a period ago."""
+        before, self._top = self._top, self.market.top()
+        return [] if self._top == before else self.first(now)
+
+    def first(self, now: int) -> list[Frame]:
+        """The best prices as they are."""
         body = message(1, self.quotes()) + self.version(2)
         return [self.wrap(_BOOK_TICKER_BATCH, body, now)]
 
@@ -202,7 +205,7 @@ class Kline(_SymbolStream):
     ) -> None:
         super().__init__(market, name, period, now)
         self._series = market.candles[interval]
-        self._pushed = self._series.at(now // SECOND).start
+        self._pushed, _ = window(interval, self.begun // SECOND)
 
     def write(self, now: int) -> list[Frame]:
         """The windows that closed since the last push, then the current one."""
@@ -278,10 +281,9 @@ class MiniTickers(Stream):
     """`miniTickers`: 24 hour figures of all symbols, every three seconds."""
 
     periodic = True
-    symbol = None
 
     def __init__(self, market: Market, name: str, period: int, now: int) -> None:
-        super().__init__(period, now)
+        super().__init__(None, period, now)
         self._market = market
         self._name = name
 

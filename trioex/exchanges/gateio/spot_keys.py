@@ -12,6 +12,9 @@ of the default, 100 levels, as the host that leaves `l` out has no other; its ke
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import msgspec
 
 from .endpoints import (
@@ -77,61 +80,114 @@ _FIRST_FIELD = len('{"t":1790134390805,"')
 _OBU_HEAD = b'{"channel":"spot.obu","result":{'
 """Only pushes begin with their channel; acknowledgements begin with a time."""
 
-# (the key up to the symbol, what stands before the symbol, its length, where `result` begins,
-#  where the depth is: 0 nowhere, 1 behind the symbol, else the place of the field behind `t`)
-_Plan = tuple[bytes, bytes, int, int, int]
+_NO_DEPTH = ord("e")
+_MARKS = {b"": b"", b"e": b"", b'l":"100"': b"", b'l":"20"': b" 20"}
+"""What may stand behind the `t` of an update, the next field or the depth, and what the key says
+of it. All other channels have the empty mark."""
+_NOWHERE = slice(0, 1)
+_BRACKET = ord("]")
+
+# What `find` looks at beside the field's name: a symbol of 13 letters and its quote; more where
+# a depth or an interval belongs to it. With the fixed text behind a shorter symbol, nearly all
+# symbols look the same in each of their pushes.
+_WIDTH = 14
+_WIDTHS = {ORDER_BOOK: 24, CANDLESTICKS: 18, OBU: 20}
+
+_MOST_KEYS = 4096
+"""Keys remembered of each kind; beyond, all are forgotten and learnt again."""
+
+_Seen: TypeAlias = tuple[slice, Callable[[bytes], bytes | None], slice | None, bytes]
 
 
-def _plan(channel: str, at: int) -> _Plan:
-    needle = f'"{_FIELDS[channel]}":"'.encode()
-    result = at + len('"channel":"' + channel + _TAIL)
-    depth = {ORDER_BOOK: 1, ORDER_BOOK_UPDATE: result + _FIRST_FIELD}.get(channel, 0)
-    return f"{channel} ".encode(), needle, len(needle), result, depth
+class _Layout:
+    """How the pushes of one channel stand on the wire.
+
+    A key is made once and remembered under the bytes it was read from: the name of the field
+    and what follows it. A symbol is looked for only where it does not stand at the place of the
+    last one. What is remembered depends on nothing but those bytes, so it is never wrong.
+
+    Attributes:
+        seen: where the last symbol stood, how to look its bytes up, and for updates where the
+            mark of the depth stood and which. Replaced as a whole, so threads may share it.
+    """
+
+    def __init__(self, channel: str, result: int) -> None:
+        self._prefix = f"{channel} ".encode()
+        self._needle = f'"{_FIELDS[channel]}":"'.encode()
+        self._result = result
+        self._width = len(self._needle) + _WIDTHS.get(channel, _WIDTH)
+        self._says_depth = channel == ORDER_BOOK
+        self._mark = result + _FIRST_FIELD if channel == ORDER_BOOK_UPDATE else None
+        self._keys: dict[bytes, dict[bytes, bytes]] = {mark: {} for mark in _MARKS}
+        self.seen: _Seen = slice(0), self._keys[b""].get, None, b""
+
+    def find(self, frame: bytes) -> bytes | None:
+        """The key of a push that is not where or what the last one was."""
+        start = frame.find(self._needle, self._result)
+        mark = None if self._mark is None else self._find_mark(frame, self._mark, start)
+        marked = b"" if mark is None else frame[mark]
+        if start < 0 or marked not in self._keys:
+            return parsed_key(frame)
+        keys = self._keys[marked]
+        window = slice(start, start + self._width)
+        near = frame[window]
+        key = keys.get(near)
+        if key is None:
+            key, stop = self._make(frame, start + len(self._needle), _MARKS[marked])
+            if key is None or stop > window.stop:
+                return key or parsed_key(frame)
+            if len(keys) >= _MOST_KEYS:
+                keys.clear()
+            keys[near] = key
+        self.seen = window, keys.get, mark, marked
+        return key
+
+    def _find_mark(self, frame: bytes, at: int, start: int) -> slice:
+        """Where an update says its depth: behind `t`, if not at the end behind the arrays."""
+        if start <= at or frame[-3] != _BRACKET:
+            return _NOWHERE
+        return slice(at, at + 1 if frame[at] == _NO_DEPTH else frame.find(b'"', at + 4) + 1)
+
+    def _make(self, frame: bytes, start: int, suffix: bytes) -> tuple[bytes | None, int]:
+        """Make a key, and return where it was read to; None where it cannot be read like this."""
+        end = frame.find(b'"', start)
+        if end <= start:
+            return None, 0
+        key = self._prefix + frame[start:end] + suffix
+        if not self._says_depth:
+            return key, end + 1
+        stop = frame.find(b'"', end + 7) if frame[end : end + 7] == b'","l":"' else -1
+        return (None, 0) if stop < 0 else (key + b" " + frame[end + 7 : stop], stop + 1)
 
 
-def _plans(at: int) -> dict[bytes, _Plan]:
-    heads = {name: f'"channel":"{name}{_TAIL}'.encode()[:_HEAD] for name in _FIELDS}
-    return {head: _plan(name, at) for name, head in heads.items()}
+def _layouts(at: int) -> dict[bytes, _Layout]:
+    """The layouts of all channels, by the bytes of a push from where `"channel"` begins."""
+    heads = {name: f'"channel":"{name}{_TAIL}' for name in _FIELDS}
+    return {
+        head.encode()[:_HEAD]: _Layout(name, at + len(head)) for name, head in heads.items()
+    }
 
 
-_now = _plans(_WITH_MS).get
-_then = _plans(_WITHOUT_MS).get
-_NOW = slice(_WITH_MS, _WITH_MS + _HEAD)
-_THEN = slice(_WITHOUT_MS, _WITHOUT_MS + _HEAD)
-_UPDATE_DEPTH = UPDATE_DEPTH.encode()
-_OBU_PLAN: _Plan = (b"spot.obu ", b'"s":"', 5, len(_OBU_HEAD), 0)
+_NOW, _now = slice(_WITH_MS, _WITH_MS + _HEAD), _layouts(_WITH_MS).get
+_THEN, _then = slice(_WITHOUT_MS, _WITHOUT_MS + _HEAD), _layouts(_WITHOUT_MS).get
+_OBU_LAYOUT = _Layout(OBU, len(_OBU_HEAD))
 
 
 def push_key(self: object, frame: bytes, text: bool) -> bytes | None:  # noqa: ARG001
     """`Venue.key`: the topic key of a push, or None when it is no push of a known channel."""
     if not text:
         return None
-    plan = _now(frame[_NOW])
-    if plan is None:
-        plan = _OBU_PLAN if frame.startswith(_OBU_HEAD) else _then(frame[_THEN])
-        if plan is None:
+    layout = _now(frame[_NOW])
+    if layout is None:
+        layout = _OBU_LAYOUT if frame.startswith(_OBU_HEAD) else _then(frame[_THEN])
+        if layout is None:
             return parsed_key(frame)
-    prefix, needle, width, result, depth = plan
-    start = frame.find(needle, result) + width
-    end = frame.find(b'"', start)
-    if start < width or end < 0:
-        return parsed_key(frame)
-    if depth == 0:
-        return prefix + frame[start:end]
-    if depth == 1:
-        if frame[end : end + 7] == b'","l":"':
-            stop = frame.find(b'"', end + 7)
-            return prefix + frame[start:end] + b" " + frame[end + 7 : stop]
-    # An update's depth stands behind `t`, if not at the very end behind the arrays: 93 is
-    # their bracket, 101 the `e` of the field that follows `t` where there is no depth.
-    elif frame[-3] == 93 and end > depth:
-        if frame[depth] == 101:
-            return prefix + frame[start:end]
-        if frame[depth : depth + 4] == b'l":"':
-            levels = frame[depth + 4 : frame.find(b'"', depth + 4)]
-            key = prefix + frame[start:end]
-            return key if levels == _UPDATE_DEPTH else key + b" " + levels
-    return parsed_key(frame)
+    window, look_up, mark, marked = layout.seen
+    key = look_up(frame[window])
+    # Both tests of an update are needed: a depth may also stand behind the arrays.
+    if key is None or (mark and (frame[mark] != marked or frame[-3] != _BRACKET)):
+        return layout.find(frame)
+    return key
 
 
 # The way that takes any JSON

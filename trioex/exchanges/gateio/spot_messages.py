@@ -226,7 +226,8 @@ def _update(stream: Stream, push: Push[Any], received: int) -> Messages:
     update: UpdateResult[Number] = push.result
     if update.stream != stream.name:
         raise _of_another(update.stream)
-    moment = _moment(push, update.moment)
+    millis = update.moment  # the usual case without a call: nothing comes as often as updates
+    moment = _moment(push) if millis is None else millis * NS_A_MS
     if update.full:
         return (_whole_book(stream, update, moment, received),)
     if update.first is None:
