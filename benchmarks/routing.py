@@ -42,11 +42,12 @@ def _raw(venue: Venue) -> Venue:
     return venue
 
 
-@attrs.frozen
+@attrs.define
 class _Source:
     """Who read the frames: a leg, or nobody, whose book deltas no merger looks at."""
 
     leg: int | None
+    heard: int = 0
 
     def on_control(self, control: Control) -> None:
         raise AssertionError(f"all frames are pushes, and this is none: {control}")

@@ -192,8 +192,8 @@ async def test_every_channel_tells_the_same_story(
                 assert result["last"] == last["price"]
                 assert Decimal(result["highest_bid"]) < Decimal(result["lowest_ask"])
                 assert Decimal(result["low_24h"]) <= Decimal(result["last"])
-        assert len(closed) == 4
-        for candle in closed[1:]:  # the first window began before the subscription
+        assert len(closed) == 5
+        for candle in closed[1:]:  # the first window ended before the subscription
             trades = windows[int(candle["t"])]
             prices = [Decimal(trade["price"]) for trade in trades]
             amounts = [Decimal(trade["amount"]) for trade in trades]
