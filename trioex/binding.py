@@ -229,7 +229,16 @@ class Binding(Generic[M]):
         if not self.has_ended:
             if self._state is BindingState.PENDING:
                 self._error = error
+            self._state = BindingState.UNBOUND
             self._settled.set()
+
+    def give_up(self) -> int:
+        """Leave what still waits for the handler undelivered; return how much that is."""
+        undelivered = len(self._queue.items) if self._has_handler else 0
+        if undelivered:
+            self._queue.dropped += undelivered
+            self._queue.items.clear()
+        return undelivered
 
     def __await__(self) -> Generator[Any, Any, Binding[M]]:
         return self._wait().__await__()

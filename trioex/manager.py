@@ -341,6 +341,7 @@ class WebSocketManager(BaseWebsocketInterface):
         finally:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
+            self._registry.give_up()
             self._closed.set()
         if self._failure is not None:
             raise self._failure

@@ -281,6 +281,12 @@ class Registry:
         for binding in self._bindings:
             binding.end(error)
 
+    def give_up(self) -> None:
+        """The deadline is over, or there is none: say what handlers did not get."""
+        for binding in self._bindings:
+            if count := binding.give_up():
+                _log.warning("%s ended with %d messages not handled", binding.channel, count)
+
     # Symbols
 
     def _start_look_up(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import pytest
 import trio
 from rich.console import Console
@@ -19,6 +20,7 @@ from trio.testing import MockClock
 from trioex import Environment, ExchangeEnum, Side, Trade
 from trioex.cli.board import Board
 from trioex.cli.demo import Demo
+from trioex.cli.hot import HotLine
 from trioex.cli.screen import LiveScreen, PlainScreen
 from trioex.events import Reconnected
 
@@ -82,7 +84,9 @@ async def test_every_kind_of_both_venues_speaks(
     demo = make(screen, virtual)
     assert await demo.run() == 0
     rows = {(row.exchange, row.channel): row.messages for row in demo.board.rows}
-    assert {channel for exchange, channel in rows if exchange is GATEIO} == KINDS
+    assert {channel for exchange, channel in rows if exchange is GATEIO} == KINDS | {
+        "spot.trades, hot line"
+    }
     assert {channel for exchange, channel in rows if exchange is MEXC} == KINDS | {
         "spot.book_ticker batch",
         "spot.ticker all symbols",
@@ -170,12 +174,14 @@ def test_on_real_sockets_and_no_terminal() -> None:
     assert "\x1b" not in done.stdout
     assert len(re.findall(r"reconnected .* ms after the forced disconnect", done.stdout)) == 2
     counted = re.findall(
-        r"^(mexc|gateio) +(spot\.\S+(?: batch| all symbols)?) .* (\d+) +[\d.]+ +"
+        r"^(mexc|gateio) +(spot\.\S+(?: batch| all symbols| hot line)?) .* (\d+) +[\d.]+ +"
         r"-?[\d.]+ +-?[\d.]+$",
         done.stdout,
         re.MULTILINE,
     )
-    assert len(counted) == 14
+    assert len(counted) == 15
+    assert "1 of 2 connections lost" in done.stdout
+    assert "0 lost, 0 delivered twice" in done.stdout
     assert all(int(count) for _, _, count in counted)
 
 
@@ -256,3 +262,15 @@ def test_the_live_screen_shows_table_events_and_facts(board: Board) -> None:
     assert "5 buy 0.1" in left
     assert "lost, trying again" in left
     assert "a fact" in left
+
+
+# The hot line
+
+
+def test_the_hot_line_tells_what_is_missing_and_what_came_twice() -> None:
+    hot = HotLine()
+    for number in (5, 6, 6, 9):
+        hot(msgspec.structs.replace(trade(), sequence=number))
+    assert (hot.lost, hot.twice) == (2, 1)
+    assert hot.faults() == [hot.fact()]
+    assert HotLine().faults() == []

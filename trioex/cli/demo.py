@@ -1,8 +1,9 @@
 """`trioex demo`: both exchanges, simulated on loopback, every kind of channel bound.
 
-In the middle every connection is dropped, as by a cut line. The demo is over when its time is
-and every channel has spoken and every connection has come back, or when it has waited long
-enough for that.
+In the middle every connection is dropped, as by a cut line. Beside them a hot line, two
+connections that carry the same, loses one of the two at that moment and nothing else. The demo
+is over when its time is and every channel has spoken and every connection has come back, or
+when it has waited long enough for that.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import attrs
 import trio
 
 from ..channels import ExchangeEnum
-from ..config import Environment
+from ..config import Environment, Redundancy
 from ..events import Connected, ConnectionEvent
 from ..manager import ManagerStatistics, WebSocketManager
 from .board import Board
+from .hot import HotLine
 from .logs import library_warnings
 from .outcomes import FAILED, INTERRUPTED, OK, report
 from .screen import Screen, open_screen
@@ -62,6 +64,7 @@ class Demo:
     statistics: dict[ExchangeEnum, ManagerStatistics] = attrs.field(
         init=False, factory=dict[ExchangeEnum, ManagerStatistics]
     )
+    _hot: HotLine = attrs.field(init=False, factory=HotLine)
     _over: trio.Event = attrs.field(init=False, factory=trio.Event)
     _interrupted: bool = attrs.field(init=False, default=False)
 
@@ -72,6 +75,8 @@ class Demo:
             async with trio.open_nursery() as exchanges:
                 for exchange in self.exchanges:
                     await exchanges.start(self._run_exchange, exchange)
+                if self._hot.exchange in self.exchanges:
+                    await exchanges.start(self._run_hot_line)
                 await self._show()
                 self._over.set()
             outer.cancel_scope.cancel()
@@ -82,6 +87,7 @@ class Demo:
             return INTERRUPTED
         if undecodable:
             missing.append(f"{undecodable} frames could not be decoded")
+        missing += self._hot.faults()
         for each in missing:
             report(f"{each}, within {self.seconds + self.patience:g} s")
         return FAILED if missing else OK
@@ -134,6 +140,31 @@ class Demo:
                 await self._over.wait()
                 self.statistics[exchange] = manager.statistics()
 
+    async def _run_hot_line(self, *, task_status: trio.TaskStatus[None]) -> None:
+        from ..simulator import open_simulator
+
+        hot = self._hot
+        row = self.board.add(hot.exchange, "spot.trades, hot line")
+        async with open_simulator(
+            hot.exchange,
+            symbols=(_SYMBOL,),
+            transport=self.transport,
+            seed=self.seed + 1,
+            pace=_PACE,
+            environment=self.environment,
+        ) as simulator:
+            async with WebSocketManager(
+                simulator.config(redundancy=Redundancy.HOT),
+                bind_channels={f"spot.trades.{_SYMBOL}": [row, hot]},
+                connection_handlers=hot.on_event,
+            ):
+                task_status.started()
+                with trio.move_on_after(self.seconds / 2) as first_half:
+                    await self._over.wait()
+                if first_half.cancelled_caught:
+                    simulator.disconnect("drop", simulator.connections[0])
+                await self._over.wait()
+
     def _bind(self, manager: WebSocketManager, exchange: ExchangeEnum) -> None:
         """Bind every kind the venue offers, and the forms of its own that MEXC has."""
         for kind in manager.venue.channels:
@@ -154,6 +185,8 @@ class Demo:
     def _facts(self) -> Iterator[str]:
         for exchange, outage in self.board.reconnects.items():
             yield f"{exchange}: reconnected {outage / 1e6:.1f} ms after the forced disconnect"
+        if self._hot.exchange in self.exchanges:
+            yield self._hot.fact()
         for exchange, said in self.statistics.items():
             yield (
                 f"{exchange}: {said.frames} frames, {said.undecodable} undecodable, "
