@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from .clock import Clock
 from .exchange import Exchange
 from .gateio_spot import GATEIO_SPOT
+from .link import Link
 from .market import Market
 from .mexc_spot import MEXC_SPOT
 from .recorded import Recording
@@ -35,6 +36,8 @@ async def open_simulator(
     port: int = 0,
     seed: int = 0,
     pace: float | None = 1.0,
+    latency: float = 0.0,
+    jitter: float = 0.0,
     ssl_context: ssl.SSLContext | None = None,
     client_ssl_context: ssl.SSLContext | None = None,
     environment: Environment | None = None,
@@ -54,6 +57,10 @@ async def open_simulator(
         seed: of the market and of everything else that is random.
         pace: how many times faster than usual the market moves, or than recorded a recording
             is sent; None sends a recording as fast as the client reads.
+        latency: one round trip of the network in memory, seconds; see `Link` for what takes how
+            many. From nothing to the first answer a client needs four: TCP, TLS, the WebSocket's
+            handshake, and the request.
+        jitter: the most that is added to each half of it, seconds, at random from the seed.
         ssl_context: the server's, for `tls`.
         client_ssl_context: what `config()` gives to clients, for `tls`.
         environment: the wall time at which to begin, also given to clients by `config()`.
@@ -73,6 +80,9 @@ async def open_simulator(
         raise ConfigError("ssl_context= belongs to transport='tls': give both or neither")
     if pace is None and recording is None:
         raise ConfigError("pace=None is for a recording; a market needs a number")
+    if transport != "memory" and (latency or jitter):
+        raise ConfigError("latency= and jitter= are of the network in transport='memory'")
+    link = Link(latency, jitter, seed)
     environment = Environment() if environment is None else environment
     loaded = None if recording is None else Recording.load(recording)
     clock = Clock.start(environment)
@@ -86,7 +96,7 @@ async def open_simulator(
     listeners = [] if transport == "memory" else await open_listeners(port, ssl_context)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        simulator = Simulator(core, nursery)
+        simulator = Simulator(core, nursery, link)
         nursery.start_soon(core.run)
         await simulator.listen(listeners, transport, settings)
         try:

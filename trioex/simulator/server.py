@@ -19,8 +19,8 @@ from ..errors import ConfigError, HttpError
 from .connection import Connection, How, Tamper
 from .exchange import Exchange, Statistics
 from .http import BadRequest, Head, Replayed, read_head, response
+from .link import Link
 from .market import Market
-from .memory import memory_stream_pair
 from .recorded import Recording
 from .session import split_url
 
@@ -42,11 +42,13 @@ class Simulator:
         url, rest_url: where it is.
     """
 
-    def __init__(self, exchange: Exchange, nursery: trio.Nursery) -> None:
+    def __init__(self, exchange: Exchange, nursery: trio.Nursery, link: Link) -> None:
         self.url = ""
         self.rest_url = ""
         self._exchange = exchange
         self._nursery = nursery
+        self._link = link
+        self._dialed = 0
         self._settings: dict[str, Any] = {}
         self._ended = False
 
@@ -67,25 +69,31 @@ class Simulator:
     async def dial(self, url: str) -> trio.abc.Stream:
         """Open a byte stream to the simulator in memory; for `WebSocketConfig.dial`.
 
+        It takes a round trip, and another one where `url` is `wss` or `https`.
+
         Raises:
             ConnectionRefusedError: the simulator has ended.
         """
-        await trio.lowlevel.checkpoint()
+        await self._link.travel(1 + _is_secure(url))
         if self._ended:
             raise ConnectionRefusedError(f"nobody listens at {url}: the simulator has ended")
-        ours, theirs = memory_stream_pair()
+        self._dialed += 1
+        ours, theirs = self._link.streams(self._dialed)
         self._nursery.start_soon(self.serve, ours)
         return theirs
 
     async def fetch(self, url: str) -> bytes:
         """Answer a GET in memory; for `WebSocketConfig.fetch`.
 
+        It opens a connection of its own, and takes a round trip more than `dial`.
+
         Raises:
             HttpError: the answer is not 200.
         """
-        await trio.lowlevel.checkpoint()
+        await self._link.travel(1 + _is_secure(url) + 0.5)
         target = "/" + url.partition("://")[2].partition("/")[2]
         status, body, retry_after = self._exchange.get(target)
+        await self._link.travel(0.5)
         if status != 200:
             raise HttpError(f"GET {url}: {status} {body.decode()}", status, retry_after)
         return body
@@ -258,7 +266,7 @@ class Simulator:
             accept = partial(trio.serve_listeners, self.serve, listeners)
             await self._nursery.start(accept)
             host = f"127.0.0.1:{port_of(listeners[0])}"
-        secure = "s" if transport == "tls" else ""
+        secure = "" if transport == "tcp" else "s"
         self.url = f"ws{secure}://{host}{front_end.path}"
         self.rest_url = f"http{secure}://{host}{front_end.rest_base}"
         self._settings = {**settings, "url": self.url, "rest_url": self.rest_url}
@@ -276,6 +284,10 @@ async def open_listeners(port: int, context: ssl.SSLContext | None) -> list[List
     if context is None:
         return [*sockets]
     return [trio.SSLListener(each, context) for each in sockets]
+
+
+def _is_secure(url: str) -> bool:
+    return url.partition("://")[0] in {"wss", "https"}
 
 
 def port_of(listener: Listener) -> int:
