@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.reconnect_virtual import FAULTS, MODES, ROUND_TRIPS, measure_one
 
+from benchmarks.reconnect_virtual import FAULTS, MODES, ROUND_TRIPS, measure_one
 from trioex.simulator import How
 
 

@@ -88,7 +88,7 @@ class Registry:
         """Make a binding with the configured policies where none are given; bind nothing yet."""
         config = self._config
         size = config.queue_size if queue_size is None else queue_size
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise BindingError(f"queue_size={size!r} must be a whole number from 1")
         try:
             policy = choice(OverflowPolicy, "overflow", overflow or config.overflow)
