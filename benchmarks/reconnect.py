@@ -5,37 +5,33 @@
 
 The stream is Gate.io's `spot.obu`: the exchange sends the whole book as soon as it is asked,
 so the next message waits for no market. What was lost or delivered twice is counted on trades,
-whose numbers run on by one.
-
-On loopback the simulated exchange shares the process with the client: its work is in the
-figures too.
+whose numbers run on by one. On loopback the simulated exchange is a process of its own; the
+time counts from its decision to drop.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import ssl
-import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 import trio
-import trustme
 
-from trioex import Trade, WebSocketManager
-from trioex.simulator import Connection, How, Simulator, open_simulator
+from trioex import BookSnapshot, Trade, WebSocketManager
+from trioex.simulator import How
 
+from .exchange import open_exchange
 from .reconnect_virtual import measure_virtual
 
 __all__ = ["Watcher", "main", "percentile"]
 
 KINDS: tuple[How, ...] = ("drop", "close", "cut")
 MODES = {"cold": "none", "standby": "standby", "hot": "hot"}
-BOOK = {"depth": 50}
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -45,32 +41,32 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 class Watcher:
-    """Handlers that note when messages come and which trades.
+    """Handlers that note when a book began anew and which trades came."""
 
-    Args:
-        clock: seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._next: trio.Event | None = None
-        self._time = 0.0
+    def __init__(self) -> None:
+        self._began = trio.Event()
+        self._time = 0
+        self._flowed = trio.Event()
         self.trades: list[Trade] = []
 
-    def on_book(self, _: object) -> None:
-        """Note the time of the first message after a loss."""
-        if self._next is not None:
-            self._time = self._clock()
-            self._next.set()
-            self._next = None
+    def on_book(self, message: object) -> None:
+        """Note a whole book: it is the first message of each new subscription."""
+        if isinstance(message, BookSnapshot):
+            self._time = time.perf_counter_ns()
+            self._began.set()
+        self._flowed.set()
 
-    async def after(self, loss: Callable[[], object]) -> float:
-        """Cause a loss and return the seconds until the next message."""
-        event = self._next = trio.Event()
-        begin = self._clock()
-        loss()
-        await event.wait()
-        return self._time - begin
+    async def data(self) -> None:
+        """Wait for a message: data flowed, so the next loss is a first one again."""
+        self._flowed = trio.Event()
+        await self._flowed.wait()
+
+    async def after(self, lose: Callable[[], Awaitable[int]]) -> float:
+        """Cause a loss and return the seconds until the book begins anew."""
+        self._began = trio.Event()
+        lost_at = await lose()
+        await self._began.wait()
+        return (self._time - lost_at) / 1e9
 
     def lost(self) -> int:
         """Trades that never came, by their numbers."""
@@ -88,18 +84,10 @@ class Outcome:
 
     mode: str
     kind: str
+    drops: int
     seconds: list[float]
     lost: int
     duplicates: int
-
-
-def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
 
 
 async def _whole(ws: WebSocketManager, legs: int) -> None:
@@ -114,43 +102,35 @@ async def _whole(ws: WebSocketManager, legs: int) -> None:
 
 
 async def _measure(mode: str, kind: How, drops: int) -> Outcome:
-    server, client = _contexts()
-    watcher = Watcher(time.perf_counter)
-    async with open_simulator(
-        "gateio", symbols=("BTCUSDT",), transport="tls", ssl_context=server,
-        client_ssl_context=client,
-    ) as simulator:  # fmt: skip
-        config = simulator.config(redundancy=MODES[mode], backoff_first=0.01)
+    watcher = Watcher()
+    async with open_exchange() as exchange:
+        config = exchange.config(redundancy=MODES[mode])
         async with WebSocketManager(config) as ws:
-            await ws.bind("spot.orderbook.BTCUSDT", watcher.on_book, **BOOK)
+            await ws.bind("spot.orderbook.BTCUSDT", watcher.on_book, depth=50)
             await ws.bind("spot.trades.BTCUSDT", watcher.trades.append)
-            seconds = []
+            seconds: list[float] = []
             for number in range(drops):
                 await _whole(ws, 1 if mode == "cold" else 2)
-                await watcher.after(lambda: None)  # data flowed: the next loss is a first one
-                victim = _victim(simulator, number)
-                seconds.append(await watcher.after(lambda v=victim: simulator.disconnect(kind, v)))
+                await watcher.data()
+                if mode == "hot":  # nothing begins anew: it is counted, not timed
+                    await exchange.drop(kind, number)
+                else:
+                    seconds.append(await watcher.after(partial(exchange.drop, kind, number)))
             await trio.sleep(0.3)
-    return Outcome(mode, kind, seconds, watcher.lost(), watcher.duplicates())
-
-
-def _victim(simulator: Simulator, number: int) -> Connection:
-    """The connection that carries the topics; of two that do, each in turn."""
-    carrying = [each for each in simulator.connections if each.topics]
-    return carrying[number % len(carrying)]
+    return Outcome(mode, kind, drops, seconds, watcher.lost(), watcher.duplicates())
 
 
 def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    def milliseconds(mode: str, part: float) -> float:
-        values = [s for each in outcomes if each.mode == mode for s in each.seconds]
-        return round(percentile(values, part) * 1e3, 3)
+    def milliseconds(some: Sequence[Outcome], part: float) -> float | None:
+        values = [seconds for each in some for seconds in each.seconds]
+        return round(percentile(values, part) * 1e3, 3) if values else None
 
-    hot = [each for each in outcomes if each.mode == "hot"]
+    cold, standby, hot = ([each for each in outcomes if each.mode == mode] for mode in MODES)
     return {
-        "cold_p50_ms": milliseconds("cold", 0.50),
-        "cold_p99_ms": milliseconds("cold", 0.99),
-        "standby_p50_ms": milliseconds("standby", 0.50),
-        "standby_p99_ms": milliseconds("standby", 0.99),
+        "cold_p50_ms": milliseconds(cold, 0.50),
+        "cold_p99_ms": milliseconds(cold, 0.99),
+        "standby_p50_ms": milliseconds(standby, 0.50),
+        "standby_p99_ms": milliseconds(standby, 0.99),
         "hot_lost": sum(each.lost for each in hot),
         "hot_duplicates": sum(each.duplicates for each in hot),
         "duplicates": sum(each.duplicates for each in outcomes),
@@ -158,9 +138,9 @@ def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             {
                 "mode": each.mode,
                 "kind": each.kind,
-                "drops": len(each.seconds),
-                "p50_ms": round(statistics.median(each.seconds) * 1e3, 3),
-                "p99_ms": round(percentile(each.seconds, 0.99) * 1e3, 3),
+                "drops": each.drops,
+                "p50_ms": milliseconds([each], 0.50),
+                "p99_ms": milliseconds([each], 0.99),
                 "lost": each.lost,
                 "duplicates": each.duplicates,
             }

@@ -273,11 +273,11 @@ class Leg:
         return self._backoff.next(wait)
 
     def _tell_lost(self, reason: TrioexError, retry_in: float | None) -> None:
+        self._owner.on_lost(self, reason, retry_in)  # first: another leg may take over
         # An end that will not be mended is told to the owner; as a warning it would be news of
         # what was asked for.
         level = logging.WARNING if self._config.reconnect else logging.DEBUG
         _log.log(level, "%s leg %d: %s", self._venue.exchange, self.number, reason)
-        self._owner.on_lost(self, reason, retry_in)
 
     # What its connection tells
 
