@@ -173,7 +173,7 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
     with process:
         assert "BTCUSDT" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        err = process.communicate()[1]
+        err = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Traceback" not in err
 
