@@ -62,6 +62,8 @@ class Subscriptions:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._entries: dict[str, _Entry] = {}
+        # The names among them that are not confirmed: every batch that is read asks for it.
+        self._unsettled: set[str] = set()
         self._leaving: dict[str, _Entry] = {}
         self._sent: dict[int, _Sent] = {}
         self._next_id = 1
@@ -82,12 +84,12 @@ class Subscriptions:
     @property
     def confirmed(self) -> int:
         """How many the exchange confirmed on this connection."""
-        return sum(entry.state is _State.CONFIRMED for entry in self._entries.values())
+        return len(self._entries) - len(self._unsettled)
 
     @property
     def settled(self) -> bool:
         """Whether everything wanted is confirmed."""
-        return all(entry.state is _State.CONFIRMED for entry in self._entries.values())
+        return not self._unsettled
 
     def is_confirmed(self, topic: Topic) -> bool:
         """Whether the exchange confirmed this topic on this connection."""
@@ -101,11 +103,14 @@ class Subscriptions:
         if topic.name not in self._entries:
             # An unsubscribe that was never sent leaves the subscription as it was.
             kept = self._leaving.pop(topic.name) if topic.name in self._leaving else None
-            self._entries[topic.name] = kept or _Entry(topic)
+            entry = self._entries[topic.name] = kept or _Entry(topic)
+            if entry.state is not _State.CONFIRMED:
+                self._unsettled.add(topic.name)
 
     def unwant(self, topic: Topic) -> None:
         """Unsubscribe from a topic with the next requests."""
         entry = self._entries.pop(topic.name, None)
+        self._unsettled.discard(topic.name)
         if entry is not None and entry.state is not _State.WANTED:
             self._leaving[topic.name] = entry
 
@@ -115,11 +120,13 @@ class Subscriptions:
         if entry is not None and entry.state is _State.CONFIRMED:
             self._leaving[topic.name] = entry
             self._entries[topic.name] = _Entry(topic)
+            self._unsettled.add(topic.name)
 
     def reset(self) -> None:
         """The connection is gone: nothing is confirmed and nothing was asked."""
         self._sent.clear()
         self._leaving.clear()
+        self._unsettled.update(self._entries)
         for entry in self._entries.values():
             entry.state = _State.WANTED
             entry.attempts = 0
@@ -188,6 +195,7 @@ class Subscriptions:
                 outcomes.append(self._refuse(topic, answer.reason or "refused", answer.code))
             elif topic.name in accepted:
                 entry.state = _State.CONFIRMED
+                self._unsettled.discard(topic.name)
                 entry.attempts = 0
                 outcomes.append(Outcome(topic))
             else:
@@ -198,6 +206,7 @@ class Subscriptions:
 
     def _refuse(self, topic: Topic, reason: str, code: int | None = None) -> Outcome:
         del self._entries[topic.name]
+        self._unsettled.discard(topic.name)
         return Outcome(topic, reason, code)
 
     def _ask_again(self, entry: _Entry) -> list[Outcome]:

@@ -7,6 +7,8 @@ to `READ_BYTES`: in a burst that is hundreds of messages for the price of one.
 from __future__ import annotations
 
 import errno
+import operator
+import socket as stdlib_socket
 
 import trio
 
@@ -46,11 +48,18 @@ class TCPStream(trio.abc.Stream):
     One task may send while another receives.
 
     Args:
-        socket: connected, with TCP_NODELAY set; from now on the stream's own.
+        socket: connected, with TCP_NODELAY set. The stream takes over what is below it; the
+            object given is closed afterwards.
+
+    Attributes:
+        socket: the stream's own, for what sockets tell.
     """
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
-        self.socket = socket
+        # Trio's recv tries first and waits then. Where one message comes at a time, that is one
+        # system call and one exception too many for each; so reading waits first, and takes.
+        self._raw = stdlib_socket.socket(fileno=socket.detach())
+        self.socket = trio.socket.from_stdlib_socket(self._raw)
         self._sending = OneAtATime("sending on this TCPStream")
 
     def __repr__(self) -> str:
@@ -65,12 +74,17 @@ class TCPStream(trio.abc.Stream):
         """
         if max_bytes is None:
             max_bytes = READ_BYTES
-        elif max_bytes < 1:
+        elif operator.index(max_bytes) < 1:
             raise ValueError(f"max_bytes={max_bytes} must be 1 or more")
-        try:
-            return await self.socket.recv(max_bytes)
-        except OSError as error:
-            raise _translated(error) from error
+        self._check_open()
+        while True:
+            await trio.lowlevel.wait_readable(self._raw)
+            try:
+                return self._raw.recv(max_bytes)
+            except (BlockingIOError, InterruptedError):
+                continue  # the kernel thought better of it
+            except OSError as error:
+                raise _translated(error) from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`. Cancelling leaves an unknown part of it sent.

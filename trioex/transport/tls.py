@@ -142,8 +142,7 @@ class TLSStream(trio.abc.Stream):
             if isinstance(self._end, trio.BrokenResourceError):
                 raise self._end
             return self._end
-        if self._keep_session:
-            self._offer_session()
+        self._offer_session()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_records(self, max_bytes: int | None) -> list[bytes]:
@@ -169,9 +168,11 @@ class TLSStream(trio.abc.Stream):
         return pieces
 
     def _offer_session(self) -> None:
+        if self._keep_session is None:
+            return  # asking OpenSSL for it takes half a millisecond
         # TLS 1.3 sends tickets behind the handshake, so the first data is when to look.
         session = self._object.session
-        if self._keep_session and session is not None and session.has_ticket:
+        if session is not None and session.has_ticket:
             self._keep_session(session)
             self._keep_session = None
 

@@ -163,9 +163,7 @@ class _Layout:
 def _layouts(at: int) -> dict[bytes, _Layout]:
     """The layouts of all channels, by the bytes of a push from where `"channel"` begins."""
     heads = {name: f'"channel":"{name}{_TAIL}' for name in _FIELDS}
-    return {
-        head.encode()[:_HEAD]: _Layout(name, at + len(head)) for name, head in heads.items()
-    }
+    return {head.encode()[:_HEAD]: _Layout(name, at + len(head)) for name, head in heads.items()}
 
 
 _NOW, _now = slice(_WITH_MS, _WITH_MS + _HEAD), _layouts(_WITH_MS).get

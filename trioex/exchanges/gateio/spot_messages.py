@@ -7,7 +7,6 @@ refuses a push of another stream than its own.
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -38,15 +37,12 @@ from .spot_wire import (
     TradeResult,
     UpdateResult,
 )
-from .wire import NS_A_MS, NS_A_SECOND, number_form, require_finite
+from .wire import NS_A_MS, NS_A_SECOND, exact_ns, number_form, require_finite
 
 __all__ = ["CHANNELS", "Build", "Messages", "Stream"]
 
 _GATEIO = ExchangeEnum.GATEIO
 _SPOT = "spot"
-_EXACT = decimal.Context(prec=40)
-"""Ours, because the caller's context may round."""
-_LAST_MS = 2**63 // NS_A_MS
 
 
 @attrs.frozen
@@ -114,9 +110,10 @@ def _trade_moment(push: Push[Any], trade: TradeResult[Number]) -> int:
     if millis is None:
         seconds = trade.create_time
         return _moment(push) if seconds is None else seconds * NS_A_SECOND
-    if not (millis.is_finite() and 0 <= millis <= _LAST_MS):
-        raise DecodeError(f"`create_time_ms` {millis} is no time")
-    return int(_EXACT.scaleb(millis, 6))
+    moment = exact_ns(str(millis))
+    if moment is None:
+        raise DecodeError(f"`create_time_ms` {millis!r} is no time")
+    return moment
 
 
 def _ticker(stream: Stream, push: Push[Any], received: int) -> Messages:

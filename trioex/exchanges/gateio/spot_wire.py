@@ -8,7 +8,6 @@ and `numbers` all that must be finite. Source: Gate's WebSocket v4 documents, 20
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
@@ -46,7 +45,8 @@ class TradeResult(msgspec.Struct, Generic[N], gc=False):
     amount: N
     price: N
     create_time: Seconds | None = None
-    create_time_ms: Decimal | None = None
+    # Text, because a Decimal takes longer to make than all the rest of a trade.
+    create_time_ms: str | int | float | None = None
     id_market: Version | None = None
 
     def numbers(self) -> Iterable[N]:

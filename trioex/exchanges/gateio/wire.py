@@ -7,6 +7,7 @@ parses, and by `require_finite` for Decimal, which knows no bounds.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
@@ -24,6 +25,7 @@ __all__ = [
     "Millis",
     "Seconds",
     "Version",
+    "exact_ns",
     "number_form",
     "parser",
     "require_finite",
@@ -40,6 +42,30 @@ Version: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """All that msgspec raises for bytes it cannot take."""
+
+
+_EXACT = decimal.Context(prec=40)
+"""Ours, because the caller's context may round."""
+_SCALES = tuple(10**places for places in range(6, -1, -1))
+"""What makes nanoseconds of milliseconds with so many decimals and without their point."""
+
+
+def exact_ns(millis: str) -> int | None:
+    """Milliseconds with decimals in whole nanoseconds, none lost; None where they are no time."""
+    whole, _, fraction = millis.partition(".")
+    digits = whole + fraction
+    if 0 < len(whole) < 20 and len(fraction) < len(_SCALES) and digits.isdecimal():
+        moment = int(digits) * _SCALES[len(fraction)]
+        return moment if moment <= _LAST_NS else None
+    # Any other way to write a number; a Decimal would be slow for all of them.
+    try:
+        number = Decimal(millis)
+    except decimal.InvalidOperation:
+        return None
+    if not (number.is_finite() and 0 <= number <= _LAST_NS):
+        return None
+    moment = int(_EXACT.scaleb(number, 6))
+    return moment if moment <= _LAST_NS else None
 
 
 def number_form(number_type: type[Number]) -> Any:

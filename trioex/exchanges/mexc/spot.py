@@ -141,8 +141,8 @@ class MexcSpot(Venue):
         """Field 1 of a binary frame, as bytes."""
         if text:
             return None
-        if len(frame) > 2 and frame[0] == _CHANNEL_TAG and 0 < frame[1] < 0x80:
-            return frame[2 : 2 + frame[1]]
+        if len(frame) > 2 and frame[0] == _CHANNEL_TAG and 0 < (size := frame[1]) < 0x80:
+            return frame[2 : 2 + size]
         return _find_channel(frame)
 
     def control(self, frame: bytes, text: bool) -> Control:
