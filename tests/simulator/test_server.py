@@ -25,8 +25,8 @@ from trioex.config import Environment
 from trioex.errors import ConfigError, HttpError
 from trioex.simulator import EPOCH_NS, Connection, Market, open_simulator, virtual_environment
 from trioex.simulator.board import Board
-from trioex.simulator.connection import OUTBOX
 from trioex.simulator.mexc_spot import MexcSession
+from trioex.simulator.outbox import OUTBOX
 
 GATEIO = {"time": 1, "channel": "spot.trades", "event": "subscribe", "payload": ["BTC_USDT"]}
 OBU = {"time": 1, "channel": "spot.obu", "event": "subscribe", "payload": ["ob.BTC_USDT.50"]}

@@ -9,6 +9,9 @@ two programs that share code agree on the same mistake.
             ...
             sim.disconnect("cut")
 
+It can be as far away as a real one (`latency=`), and things go wrong by script or by seed
+(`faults=`).
+
 Under `trio.testing.MockClock`, with `transport="memory"` and `virtual_environment(seed)`, a run
 is the same every time.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 from .clock import EPOCH_NS, virtual_environment
 from .connection import Connection, How, Tamper
 from .exchange import Statistics
+from .faults import Applied, Fault, FaultKind, Faults, Which
 from .market import Market
 from .opening import open_simulator
 from .recorded import Recording
@@ -28,6 +32,11 @@ __all__ = [
     "Simulator",
     "Connection",
     "Statistics",
+    "Fault",
+    "Faults",
+    "Applied",
+    "FaultKind",
+    "Which",
     "Market",
     "Recording",
     "virtual_environment",

@@ -100,11 +100,13 @@ class Board:
 
     Attributes:
         refused: symbols the exchange does not know, though the market has them.
+        refuses: says whether requests for a symbol are refused just now.
     """
 
     def __init__(self, market: Market) -> None:
         self.market = market
         self.refused: set[str] = set()
+        self.refuses: Callable[[str], bool] = lambda _: False
         self._streams: dict[str, Stream] = {}
         self._subscribers: Counter[str] = Counter()
         self._by_symbol: defaultdict[str | None, dict[str, Stream]] = defaultdict(dict)
@@ -116,8 +118,9 @@ class Board:
         return len(self._streams)
 
     def lists(self, symbol: str) -> bool:
-        """Whether the exchange knows the symbol."""
-        return symbol in self.market and symbol not in self.refused
+        """Whether the exchange accepts requests for the symbol."""
+        known = symbol in self.market and symbol not in self.refused
+        return known and not self.refuses(symbol)
 
     # Subscribers
 

@@ -10,29 +10,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from ..errors import ConfigError
-from .board import Frame
+from .board import Frame, Stream
+from .faults import Ending, Fault, is_ending
+from .outbox import Item, Outbox, RawFrame, Troubles
 from .recorded import Player
 from .session import Session
 
-__all__ = ["OUTBOX", "Connection", "How", "Tamper", "Wire"]
+__all__ = ["Connection", "How", "Tamper", "Wire"]
 
-How: TypeAlias = Literal["drop", "close", "linger", "cut", "silence"]
+How: TypeAlias = Ending
 """The ways a connection can be made to end; see `Simulator.disconnect`."""
 Tamper: TypeAlias = "Callable[[Connection, Frame], Iterable[Frame]]"
 """What really is sent instead of a frame."""
 
-OUTBOX = 2048
-"""Frames that wait for a client to read."""
 REQUESTS = 10_000
 """Requests of a client that are remembered."""
 _HANDSHAKE_S = 10.0
 _CLOSE_S = 2.0
+_FORGOTTEN_S = 3600.0
+"""After which not even the network remembers a connection that was left half open."""
+_POLITE = frozenset({"close", "linger", "cut"})
+"""Endings behind which what was pushed before is still sent."""
 _GOING_AWAY = b"\x88\x02\x03\xe9"
 _BEGUN = b'\x81\x7e\x01\x00{"time":'
 
@@ -40,13 +43,17 @@ _BEGUN = b'\x81\x7e\x01\x00{"time":'
 class Wire(trio.abc.Stream):
     """The byte stream below the WebSocket: remembers the last frame, reports what is heard."""
 
-    def __init__(self, stream: trio.abc.Stream, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, heard: Callable[[], None], reads_at: Callable[[], float]
+    ) -> None:
         self.raw = stream
         self.whole_frames = trio.Lock()
         """Held while a frame is written."""
         self.last = b""
         self.bytes_sent = 0
         self._heard = heard
+        self._reads_at = reads_at
+        """When it reads again, by Trio's clock; in the past where it reads."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write one frame."""
@@ -67,6 +74,8 @@ class Wire(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Read, and report that the client said something: a ping frame counts, too."""
         data = await self.raw.receive_some(max_bytes)
+        if trio.current_time() < self._reads_at():
+            await trio.sleep_until(self._reads_at())
         if data:
             self._heard()
         return data
@@ -99,9 +108,11 @@ class Connection:
         self.requests_received = 0
         self.frames_sent = 0
         self.slow = False
+        self.troubles = Troubles()
+        """What is wrong with its pushes."""
         self._player = player
         self._tamper = tamper
-        self._send, self._outbox = trio.open_memory_channel[Frame](OUTBOX)
+        self._outbox = Outbox()
         self._how: How | Literal["gone", "finish"] | None = None
         self._over = trio.Event()
         self._wire: Wire | None = None
@@ -132,34 +143,45 @@ class Connection:
 
     # Orders, all of them at once
 
-    def push(self, frames: Iterable[Frame]) -> None:
-        """Put frames into the outbox; a client whose outbox is full is dropped."""
-        tamper = self._tamper()
+    def answer(self, frames: Iterable[Frame]) -> None:
+        """Send frames as soon as may be; a client that lets too many wait is dropped."""
+        now = trio.current_time()
         for frame in frames:
-            for sent in (frame,) if tamper is None else tamper(self, frame):
-                if self.is_open:
-                    self._put(sent)
+            for sent in self._tampered(frame):
+                self._put(sent, now)
+
+    def push(self, stream: Stream, frames: Iterable[Frame]) -> None:
+        """Send the pushes of a stream, as far as nothing is wrong; see `answer`."""
+        now = trio.current_time()
+        for frame in frames:
+            for sent in self._tampered(frame):
+                for item, at in self.troubles.pass_on(sent, now, is_chain=stream.is_chain):
+                    self._put(item, at)
+
+    def _tampered(self, frame: Frame) -> Iterable[Frame]:
+        tamper = self._tamper()
+        return (frame,) if tamper is None else tamper(self, frame)
 
     def end(self, how: How) -> None:
-        """End the connection in the given way; the first order counts.
-
-        Raises:
-            ConfigError: there is no such way.
-        """
-        if how not in get_args(How):
-            raise ConfigError(f"how={how!r} is not allowed; allowed are {', '.join(get_args(How))}")
+        """End the connection in the given way; the first order counts."""
         self._end(how)
 
-    def _put(self, frame: Frame) -> None:
-        try:
-            self._send.send_nowait(frame)
-        except trio.WouldBlock:
+    def suffer(self, fault: Fault) -> None:
+        """Let something go wrong with it."""
+        if is_ending(fault.kind):
+            self._end(fault.kind)
+        else:
+            self.troubles.begin(fault, trio.current_time())
+
+    def _put(self, item: Item, at: float) -> None:
+        if self.is_open and not self._outbox.put(item, at):
             self.slow = True
             self._end("drop")
 
     def _end(self, how: How | Literal["gone", "finish"]) -> None:
         if self._how is None:
             self._how = how
+            self._outbox.close(polite=how in _POLITE)
             self._over.set()
 
     # Life
@@ -179,7 +201,7 @@ class Connection:
             opened: called once the WebSocket is open.
             request: called with each text frame.
         """
-        self._wire = wire = Wire(stream, heard)
+        self._wire = wire = Wire(stream, heard, lambda: self.troubles.until("slow_reader"))
         async with trio.open_nursery() as nursery:
             websocket = await self._shake_hands(nursery, wire)
             if websocket is not None:
@@ -193,6 +215,8 @@ class Connection:
         if self._how in {"linger", "silence"}:
             while await stream.receive_some():
                 pass
+        elif self._how == "half_open":
+            await trio.sleep(_FORGOTTEN_S)
 
     async def _shake_hands(self, nursery: trio.Nursery, wire: Wire) -> WebSocketConnection | None:
         websocket: WebSocketConnection | None = None
@@ -217,16 +241,22 @@ class Connection:
             if self._player is not None:
                 await self._player.play(partial(self._write_one, websocket))
                 self._end("finish")
-            async for frame in self._outbox:
-                await self._write_one(websocket, frame)
+            while True:
+                await self._write_one(websocket, await self._outbox.get())
         except ConnectionClosed:
             self._end("gone")
 
-    async def _write_one(self, websocket: WebSocketConnection, frame: Frame) -> None:
-        await websocket.send_message(frame)
+    async def _write_one(self, websocket: WebSocketConnection, item: Item) -> None:
+        if isinstance(item, RawFrame):
+            assert self._wire is not None
+            await self._wire.send_all(item.data)
+        else:
+            await websocket.send_message(item)
         self.frames_sent += 1
 
     async def _say_goodbye(self, websocket: WebSocketConnection, wire: Wire) -> None:
+        if self._how in _POLITE and self._player is None:
+            await self._outbox.wait_sent()
         if self._how in {"close", "finish"}:
             await websocket.aclose(1001 if self._how == "close" else 1000)
         elif self._how in {"cut", "linger"}:

@@ -19,6 +19,8 @@ from ..errors import ConfigError
 from .board import MILLISECOND, SECOND, Board
 from .clock import Clock
 from .connection import Connection, Tamper
+from .faults import Ending, Fault, Faults
+from .injection import Injector
 from .market import Market
 from .recorded import Player, Recording
 from .session import FrontEnd, Session, split_url
@@ -60,7 +62,7 @@ class Exchange:
 
     Attributes:
         board: the streams, and the symbols the exchange refuses to know.
-        rejection: HTTP status and Retry-After for everyone who knocks, or None.
+        injector: the faults that are planned, and those that last.
         snapshot_age: seconds for which a REST book is served again unchanged.
         tamper: see `Simulator.tamper`.
         finished: set when a client has been sent the whole recording and has closed.
@@ -75,13 +77,15 @@ class Exchange:
         seed: int,
         recording: Recording | None,
         pace: float | None,
+        faults: Faults | None = None,
     ) -> None:
         self.front_end = front_end
         self.market = market
         self.board = Board(market)
         self.clock = clock
         self.recording = recording
-        self.rejection: tuple[int, float | None] | None = None
+        self.injector = Injector(faults or Faults(), clock, market, seed)
+        self.board.refuses = self.injector.refuses
         self.snapshot_age = 0.0
         self.tamper: Tamper | None = None
         self.finished = trio.Event()
@@ -89,6 +93,8 @@ class Exchange:
         self._pace = pace
         self._connections: list[Connection] = []
         self._counts: Counter[str] = Counter()
+        self._given = 0
+        """Frames given to connections."""
         self._snapshots: dict[str, tuple[int, Response]] = {}
         self._now = self._wake = clock.wall
         self._sleep = trio.CancelScope()
@@ -104,7 +110,7 @@ class Exchange:
         """Move the market and push what is due, for ever."""
         while True:
             now = self._moment()
-            self._advance(now)
+            self._catch_up(now)
             for connection, session in self._sessions():
                 self._expire(connection, session, now)
             self._wake = self._next_wake(now)
@@ -119,6 +125,30 @@ class Exchange:
         self._now = max(self._now, self._wake if early else now)
         return self._now
 
+    def _catch_up(self, now: int) -> None:
+        """Let happen what is due until now, pushes and faults in the order of time."""
+        while (at := self.injector.next_at) <= now:
+            self._advance(int(at))
+            fault = self.injector.take_timed()
+            self.apply(fault, self.injector.choose(fault, self.connections), int(at))
+        self._advance(now)
+
+    def apply(self, fault: Fault, connections: Sequence[Connection], now: int) -> None:
+        """Do a fault to these connections, where it is about connections."""
+        self.injector.apply(fault, now, connections)
+        for connection in connections:
+            if connection.session is not None and not connection.is_open:
+                connection.session.close(now)
+        self._wake_soon(now)
+
+    def end(self, how: Ending, connections: Sequence[Connection]) -> None:
+        """End connections; see `Simulator.disconnect`."""
+        self.apply(Fault(how), connections, self._moment())
+
+    def inject(self, fault: Fault) -> None:
+        """Do a fault now; see `Simulator.apply`."""
+        self.apply(fault, self.injector.choose(fault, self.connections), self._moment())
+
     def _advance(self, now: int) -> None:
         for push in self.board.advance(now):
             if not push.frames:
@@ -126,7 +156,13 @@ class Exchange:
             for connection, session in self._sessions():
                 if push.name in session.streams:
                     session.said = push.time
-                    connection.push(push.frames)
+                    connection.push(push.stream, push.frames)
+                    self._count(len(push.frames), push.time)
+
+    def _count(self, frames: int, now: int) -> None:
+        self._given += frames
+        while (fault := self.injector.take_counted(self._given)) is not None:
+            self.apply(fault, self.injector.choose(fault, self.connections), now)
 
     def _sessions(self) -> list[tuple[Connection, Session]]:
         return [(each, each.session) for each in self.connections if each.session is not None]
@@ -137,6 +173,7 @@ class Exchange:
         wake = now + int(10 * SECOND / max(1.0, self.market.pace))
         for _, session in self._sessions():
             wake = min(wake, session.next_due())
+        wake = int(min(wake, self.injector.next_at))
         if self.board:
             wake = min(wake, self.market.next_step, self.board.next_due())
         return max(wake, now + MILLISECOND)
@@ -160,7 +197,7 @@ class Exchange:
         if notice is None:
             raise ConfigError(f"{self.front_end.exchange} does not announce upgrades")
         for connection in self.connections:
-            connection.push([notice(self._moment())])
+            connection.answer([notice(self._moment())])
 
     def open(self) -> Connection:
         """Make the connection for a client that is about to shake hands."""
@@ -200,8 +237,12 @@ class Exchange:
         if session is None:
             return
         now = self._moment()
-        self._advance(now)
-        connection.push(session.receive(text, now))
+        self._catch_up(now)
+        if not connection.is_open:
+            return
+        answers = session.receive(text, now)
+        connection.answer(answers)
+        self._count(len(answers), now)
         self._expire(connection, session, now)
         # Something may be due sooner than the task expects.
         self._wake_soon(now)
@@ -216,22 +257,28 @@ class Exchange:
         """Answer a GET."""
         self._counts["gets"] += 1
         now = self._moment()
-        if self.rejection is not None:
-            status, retry_after = self.rejection
+        self._catch_up(now)
+        if self.injector.rejection is not None:
+            status, retry_after = self.injector.rejection
             return status, b"{}", retry_after
         asked, answer = self._snapshots.get(target, (0, None))
         if answer is not None and now - asked < self.snapshot_age * SECOND:
             return answer
-        self._advance(now)
         path, query = split_url(target)
         if self.recording is not None:
             body = self.recording.answer(target)
         else:
-            body = self.front_end.rest(self.market, self.board.refused, path, query, now)
+            body = self.front_end.rest(self.injector.books, self.board.refused, path, query, now)
         answer = (404, b"{}", None) if body is None else (*body, None)
         if path.endswith(_CACHED) and answer[0] == 200:
             self._snapshots[target] = now, answer
         return answer
+
+    def lateness(self, target: str) -> float:
+        """Seconds for which the answer to a GET is held back."""
+        fault = self.injector.active("late_snapshot")
+        is_book = split_url(target)[0].endswith(_CACHED)
+        return fault.delay if fault is not None and is_book else 0.0
 
     # Counts
 

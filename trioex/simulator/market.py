@@ -8,6 +8,7 @@ clients never touches it: same seed, same steps.
 
 from __future__ import annotations
 
+import copy
 import heapq
 import random
 from collections import deque
@@ -149,6 +150,12 @@ class SymbolMarket:
     def version(self) -> int:
         """The version of the book."""
         return self.engine.version
+
+    def still(self) -> SymbolMarket:
+        """The same with a book that does not change."""
+        still = copy.copy(self)
+        still.engine = copy.deepcopy(self.engine)
+        return still
 
     def top(self) -> tuple[int, int, int, int]:
         """Best bid, its quantity, best ask, its quantity. The book never has an empty side."""
@@ -316,6 +323,12 @@ class Market:
 
     def __iter__(self) -> Iterator[SymbolMarket]:
         return iter(self._markets.values())
+
+    def still(self) -> Market:
+        """The books as they are now, of a market that does not move."""
+        still = copy.copy(self)
+        still._markets = {symbol: market.still() for symbol, market in self._markets.items()}
+        return still
 
     @property
     def next_step(self) -> int:

@@ -15,6 +15,7 @@ from ..config import Environment, parse_exchange
 from ..errors import ConfigError
 from .clock import Clock
 from .exchange import Exchange
+from .faults import Faults
 from .gateio_spot import GATEIO_SPOT
 from .link import Link
 from .market import Market
@@ -40,6 +41,7 @@ async def open_simulator(
     jitter: float = 0.0,
     ssl_context: ssl.SSLContext | None = None,
     client_ssl_context: ssl.SSLContext | None = None,
+    faults: Faults | None = None,
     environment: Environment | None = None,
     recording: str | Path | None = None,
 ) -> AsyncGenerator[Simulator]:
@@ -61,6 +63,7 @@ async def open_simulator(
             many. From nothing to the first answer a client needs four: TCP, TLS, the WebSocket's
             handshake, and the request.
         jitter: the most that is added to each half of it, seconds, at random from the seed.
+        faults: what goes wrong and when; see `Faults` and `Simulator.apply`.
         ssl_context: the server's, for `tls`.
         client_ssl_context: what `config()` gives to clients, for `tls`.
         environment: the wall time at which to begin, also given to clients by `config()`.
@@ -87,7 +90,7 @@ async def open_simulator(
     loaded = None if recording is None else Recording.load(recording)
     clock = Clock.start(environment)
     market = Market(symbols, seed=seed, now=clock.wall, pace=pace or 1.0)
-    core = Exchange(front_end, market, clock, seed=seed, recording=loaded, pace=pace)
+    core = Exchange(front_end, market, clock, seed=seed, recording=loaded, pace=pace, faults=faults)
     settings = {
         "exchange": front_end.exchange,
         "ssl_context": client_ssl_context,

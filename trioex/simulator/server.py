@@ -18,6 +18,7 @@ from ..config import WebSocketConfig
 from ..errors import ConfigError, HttpError
 from .connection import Connection, How, Tamper
 from .exchange import Exchange, Statistics
+from .faults import ENDINGS, Applied, Fault, is_ending
 from .http import BadRequest, Head, Replayed, read_head, response
 from .link import Link
 from .market import Market
@@ -72,11 +73,11 @@ class Simulator:
         It takes a round trip, and another one where `url` is `wss` or `https`.
 
         Raises:
-            ConnectionRefusedError: the simulator has ended.
+            ConnectionRefusedError: the simulator has ended, or refuses to be connected to.
         """
-        await self._link.travel(1 + _is_secure(url))
-        if self._ended:
-            raise ConnectionRefusedError(f"nobody listens at {url}: the simulator has ended")
+        await self._knock(url)
+        if _is_secure(url):
+            await self._link.travel(1)
         self._dialed += 1
         ours, theirs = self._link.streams(self._dialed)
         self._nursery.start_soon(self.serve, ours)
@@ -90,15 +91,33 @@ class Simulator:
         Raises:
             HttpError: the answer is not 200.
         """
-        await self._link.travel(1 + _is_secure(url) + 0.5)
+        try:
+            await self._knock(url)
+        except ConnectionRefusedError as error:
+            raise HttpError(f"GET {url} failed: {error}") from error
+        await self._link.travel(_is_secure(url) + 0.5)
         target = "/" + url.partition("://")[2].partition("/")[2]
         status, body, retry_after = self._exchange.get(target)
+        await trio.sleep(self._exchange.lateness(target))
         await self._link.travel(0.5)
         if status != 200:
             raise HttpError(f"GET {url}: {status} {body.decode()}", status, retry_after)
         return body
 
+    async def _knock(self, url: str) -> None:
+        """Open a TCP connection, as far as that takes time."""
+        await self._link.travel(0.5)
+        refused = self._exchange.injector.active("refuse_connect") is not None
+        await self._link.travel(0.5)
+        if refused or self._ended:
+            why = "the simulator has ended" if self._ended else "connections are refused"
+            raise ConnectionRefusedError(f"nobody listens at {url}: {why}")
+
     # Orders
+
+    def apply(self, fault: Fault) -> None:
+        """Let something go wrong now, whatever its `at` and `after` say. Returns at once."""
+        self._exchange.inject(fault)
 
     def refuse(self, symbol: str) -> None:
         """Be an exchange that does not know `symbol`, from now on, in requests and by REST.
@@ -113,11 +132,11 @@ class Simulator:
         Args:
             retry_after: seconds, for the header of that name.
         """
-        self._exchange.rejection = status, retry_after
+        self._exchange.injector.rejection = status, retry_after
 
     def admit(self) -> None:
-        """End what `reject` began."""
-        self._exchange.rejection = None
+        """End what `reject` began, or a fault of the kind `reject_429`."""
+        self._exchange.injector.rejection = None
 
     def announce_upgrade(self) -> None:
         """Tell every client that its connection will be closed soon (Gate.io's `spot.system`).
@@ -134,14 +153,16 @@ class Simulator:
             how: `drop` closes TCP without a word; `close` sends a WebSocket Close 1001, then
                 closes TCP; `linger` sends the Close but leaves TCP open; `cut` sends half a
                 frame, then closes TCP; `silence` leaves everything open and neither sends nor
-                answers anything more.
+                answers anything more; `half_open` does not read, either.
             connection: one of `connections`.
 
         Raises:
             ConfigError: there is no such way.
         """
-        for each in self.connections if connection is None else [connection]:
-            each.end(how)
+        if not is_ending(how):
+            raise ConfigError(f"how={how!r} is not allowed; allowed are {', '.join(ENDINGS)}")
+        targets = self.connections if connection is None else [connection]
+        self._exchange.end(how, targets)
 
     # What can be seen and set
 
@@ -159,6 +180,11 @@ class Simulator:
     def connections(self) -> Sequence[Connection]:
         """The connections being served, oldest first; one that was made to end is not."""
         return self._exchange.connections
+
+    @property
+    def applied(self) -> Sequence[Applied]:
+        """The faults that were done, `disconnect` included, oldest first."""
+        return tuple(self._exchange.injector.applied)
 
     @property
     def tamper(self) -> Tamper | None:
@@ -208,6 +234,9 @@ class Simulator:
             await trio.aclose_forcefully(stream)
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
+        injector = self._exchange.injector
+        if injector.active("refuse_connect") is not None:
+            return
         head: Head | None = None
         answer: bytes | None = None
         with trio.move_on_after(_HEAD_S):
@@ -217,8 +246,15 @@ class Simulator:
             except BadRequest as error:
                 answer = response(error.status)
             if answer is not None:
+                if head is not None:
+                    await trio.sleep(self._exchange.lateness(head.target))
                 await stream.send_all(answer)
-        if head is not None and answer is None:
+        if head is None or answer is not None:
+            return
+        if injector.active("never_upgrade") is not None:
+            while await stream.receive_some():
+                pass
+        else:
             await self._serve_websocket(Replayed(stream, head.raw))
 
     def _answer(self, head: Head) -> bytes | None:
@@ -228,8 +264,8 @@ class Simulator:
         if not head.upgrades:
             status, body, retry_after = self._exchange.get(head.target)
             return response(status, body, retry_after)
-        if self._exchange.rejection is not None:
-            status, retry_after = self._exchange.rejection
+        if self._exchange.injector.rejection is not None:
+            status, retry_after = self._exchange.injector.rejection
             return response(status, b"", retry_after)
         path, _ = split_url(head.target)
         known = path.rstrip("/") == self._exchange.front_end.path.rstrip("/")
