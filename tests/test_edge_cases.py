@@ -26,7 +26,7 @@ from trioex import (
     WebSocketConfig,
     WebSocketManager,
 )
-from trioex.events import Gap
+from trioex.events import Disconnected, Gap
 from trioex.simulator import Connection, Simulator, open_simulator
 
 
@@ -322,3 +322,37 @@ def test_ended_event_bindings_are_let_go() -> None:
     gc.collect()
     held = [each for each in gc.get_objects() if type(each).__name__ == "Outlet"]
     assert len(held) < 10
+
+
+@pytest.mark.parametrize("how", ["drop", "close", "linger", "cut", "silence"])
+async def test_a_binding_made_at_the_moment_of_a_loss_deafens_nothing(
+    how: Any, virtual: Environment, autojump_clock: Clock
+) -> None:
+    got = Collector()
+
+    def bind_again(event: object) -> None:
+        if isinstance(event, Disconnected):
+            ws.bind("spot.kline.ETHUSDT", lambda message: None)
+
+    async with running(virtual, ping_interval=2.0, pong_timeout=2.0) as (simulator, ws):
+        ws.bind_events(bind_again)
+        await ws.bind("spot.orderbook.BTCUSDT", got)
+        await trio.sleep(1)
+        simulator.disconnect(how)
+        await trio.sleep(30)
+        got.clear()
+        await got.wait(5)
+        assert wanted(ws.statistics()) == (2, 2)
+
+
+async def test_leaving_during_a_rotation_waits_for_no_overlap(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    async with open_simulator("gateio", environment=virtual) as simulator:
+        config = simulator.config(rotation_overlap=30.0, close_timeout=5.0)
+        async with WebSocketManager(config) as ws:
+            await ws.bind("spot.trades.BTCUSDT", lambda message: None)
+            ws.rotate()
+            await trio.sleep(1)
+            leaving_at = trio.current_time()
+        assert trio.current_time() - leaving_at < 1

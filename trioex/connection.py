@@ -209,7 +209,7 @@ class Connection:
 
     async def _request(self, socket: WebSocket) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""
-        while True:
+        while self.is_open:
             self._work = trio.Event()
             for request in self._subscriptions.requests(self._config.environment.time_ns()):
                 await self._bucket.take()

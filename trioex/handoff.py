@@ -93,7 +93,7 @@ class FrameChannel(Generic[S]):
 
     async def receive(self) -> tuple[S, Batch]:
         """Return the next batch; raises `trio.EndOfChannel` after `close` when all were had."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()  # others run, too, while a backlog is worked off
         while not self._batches:
             if self._closed:
                 raise trio.EndOfChannel

@@ -227,6 +227,8 @@ class Leg:
                 self._venue, self._config, self, self._deliver, self._bucket, self._dial
             )
             reason = await connection.run()
+            # Whatever was asked of the dying connection meanwhile was asked of nobody.
+            self.subscriptions.reset()
             if reason is None or self._stopped:
                 break
             if self._retry_at is None:

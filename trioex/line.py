@@ -120,6 +120,7 @@ class Line:
         self._broken_at: int | None = None
         self._was_whole = False
         self._stopped = False
+        self._stopping = trio.Event()
         self._second = _SECOND[config.redundancy]
         self._progress = trio.Event()
         self._replaced: set[Leg] = set()
@@ -246,6 +247,7 @@ class Line:
     def stop(self) -> None:
         """Close all legs in peace, at once."""
         self._stopped = True
+        self._stopping.set()
         self._progress.set()
         for leg in self._legs:
             leg.stop()
@@ -275,7 +277,8 @@ class Line:
         if is_active:
             # What the exchange had begun to collect before it confirmed the new leg comes whole
             # over the old one only.
-            await trio.sleep(self._config.rotation_overlap)
+            with trio.move_on_after(self._config.rotation_overlap):
+                await self._stopping.wait()
         if self._stopped or old not in self._legs:
             return
         old.role = "leaving"
@@ -330,6 +333,11 @@ class Line:
             name = outcome.topic.name
             if name not in self._topics:
                 continue
+            others = [each for each in self._active if each is not leg and each.is_open]
+            if outcome.reason is not None and any(
+                each.subscriptions.is_confirmed(outcome.topic) for each in others
+            ):
+                continue  # refused here, carried there: the binding lives
             if outcome.reason is None:
                 self._owner.on_leg_joined(leg.number, outcome.topic)
                 if leg.role == "spare" or name in self._confirmed:

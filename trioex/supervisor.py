@@ -31,6 +31,7 @@ class Lines:
         self._lines: list[Line] = []
         self._line_of: dict[str, Line] = {}
         self._nursery: trio.Nursery | None = None
+        self._stopped = False
         self._numbers = itertools.count()
         self._leg_numbers = itertools.count()
 
@@ -44,7 +45,8 @@ class Lines:
             line.start(nursery)
 
     def stop(self) -> None:
-        """Close all of them in peace, at once."""
+        """Close all of them in peace, at once; none is opened any more."""
+        self._stopped = True
         for line in self._lines:
             line.stop()
 
@@ -60,7 +62,7 @@ class Lines:
         line = min(self._lines, key=len, default=None)
         if line is None or (most is not None and len(line) >= most):
             line = self._add()
-            if self._nursery is not None:
+            if self._nursery is not None and not self._stopped:
                 line.start(self._nursery)
         self._line_of[topic.name] = line
         line.want(topic)
