@@ -39,7 +39,7 @@ def measure(bench: Bench) -> list[Row]:
 
 
 async def _hops(count: int) -> dict[str, float]:
-    channel = FrameChannel[None](64 << 20, lambda _: None)
+    channel = FrameChannel[None](64 << 20, lambda _: None, lambda _, __: None)
     waits: list[int] = []
 
     async def route() -> None:

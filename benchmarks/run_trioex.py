@@ -52,7 +52,7 @@ def frames(spec: Spec) -> dict[str, float]:
     async def main() -> dict[str, float]:
         meter, done = Meter(spec), trio.Event()
         meter.on_done = done.set
-        channel = FrameChannel[None](64 << 20, lambda _: None)
+        channel = FrameChannel[None](64 << 20, lambda _: None, lambda _, __: None)
 
         async def direct(batch: Batch) -> None:
             for frame in batch.frames:
