@@ -146,7 +146,8 @@ def watch(
         count=count,
         as_json=json,
     )
-    trio.run(watch, what)
+    # Ctrl-C reaches the main task, and never the middle of a callback that would lose it.
+    trio.run(watch, what, restrict_keyboard_interrupt_to_checkpoints=True)
     return OK
 
 

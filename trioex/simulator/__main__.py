@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     status = 0
     try:
-        trio.run(serve, arguments)
+        # Raised in whatever task happens to run, it could be lost in a callback.
+        trio.run(serve, arguments, restrict_keyboard_interrupt_to_checkpoints=True)
     except* KeyboardInterrupt:
         status = 130
     except* (TrioexError, OSError) as group:
