@@ -11,6 +11,7 @@ The rule: nothing behind a Close frame or behind a violation is ever looked at.
 from __future__ import annotations
 
 import codecs
+import struct
 from typing import TypeAlias
 
 import attrs
@@ -62,6 +63,7 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0
 _OPCODES = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
 _WHOLE_TEXT = _FIN | _TEXT
 _WHOLE = frozenset({_WHOLE_TEXT, _FIN | _BINARY})
+_HEADER = struct.Struct("!HH")
 
 _NOT_UTF8, _TOO_BIG = 1007, 1009
 # RFC 6455 section 7.4 and the IANA registry: what may stand in a Close frame. 1004, 1005, 1006
@@ -144,19 +146,21 @@ class FrameSplitter:
         kind = data[at]
         if kind not in _WHOLE:
             return at
+        long = kind << 8 | 126
         text = kind == _WHOLE_TEXT
+        unpack = _HEADER.unpack_from
         frames: list[bytes] = []
         append = frames.append
         size = 0
         try:
-            while at < last and data[at] == kind:
-                length = data[at + 1]
-                if length == 126:
-                    length = data[at + 2] << 8 | data[at + 3]
+            while at < last:
+                # The first two bytes and a length of two bytes, should there be one.
+                head, length = unpack(data, at)
+                if head == long:
                     if length < 126:
                         break
                     start = at + 4
-                elif length < 126:
+                elif head >> 8 == kind and (length := head & 0xFF) < 126:
                     start = at + 2
                 else:
                     break

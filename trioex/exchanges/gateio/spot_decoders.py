@@ -6,7 +6,8 @@ frame that does not fit is looked at again only then, to tell an empty push from
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -31,9 +32,9 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
     parts = split_key(topic.key)
     assert parts is not None
     channel, name, _ = parts
-    struct, build = CHANNELS[channel]
-    parse = parser(_form(struct[number_form(number_type)], channel)).decode
+    build = CHANNELS[channel][1]
     is_exact = number_type is Decimal
+    parse = _parser(channel, is_exact)
     chosen = topic.parameters
     stream = Stream(
         name, topic.channel.symbol or "", chosen.interval or "", chosen.depth, number_type
@@ -55,11 +56,15 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
     return decode
 
 
-def _form(result: Any, channel: str) -> Any:
+@functools.cache
+def _parser(channel: str, is_exact: bool) -> Callable[[bytes], Push[Any]]:
+    """The parser of a channel. Making one takes as long as ten pushes, so all topics share it."""
+    result: Any = CHANNELS[channel][0][number_form(Decimal if is_exact else float)]
     # An old client's notes show trades in an array; all documents show one object.
     if channel == TRADES:
         result = result | list[result]
-    return Push[result | None]
+    form: Any = Push
+    return parser(form[result | None]).decode
 
 
 def _require_finite(result: _Numbered | list[_Numbered]) -> None:
