@@ -211,7 +211,7 @@ class Binding(Generic[M]):
         self._queue.close()
         self._settled.set()
         self._idle.unpark_all()
-        if self._task is None or self._task is not _current_task():
+        if not self.is_serving:
             self._scope.cancel()
 
     @property
@@ -328,9 +328,14 @@ class Binding(Generic[M]):
             self._task = None
             self._done.set()
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether the present task is the one of its handler."""
+        return self._task is not None and self._task is _current_task()
+
     async def wait_ended(self) -> None:
         """Wait until the handler's task has ended; from within that task, return at once."""
-        if self._task is not None and self._task is not _current_task():
+        if self._task is not None and not self.is_serving:
             await self._done.wait()
 
     async def drain(self) -> None:

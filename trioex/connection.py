@@ -33,6 +33,11 @@ class ConnectionOwner(Protocol):
     subscriptions: Subscriptions
 
     @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        ...
+
+    @property
     def lifetime(self) -> float | None:
         """Seconds until a new connection should be replaced, or None."""
 
@@ -80,7 +85,7 @@ class Connection:
 
     Attributes:
         is_open: whether requests can be sent.
-        has_data: whether a batch came since everything wanted was confirmed.
+        has_data: whether a batch ever came while everything wanted was confirmed.
         heard: wall time of the last read that held a push somebody bound; the router's to set.
     """
 
@@ -166,7 +171,7 @@ class Connection:
 
     async def _receive(self, batch: Batch) -> None:
         self.batches += 1
-        self.has_data = self._subscriptions.settled
+        self.has_data = self.has_data or self._subscriptions.settled
         self._held_up += 1
         try:
             await self._deliver(self, batch)
@@ -209,7 +214,7 @@ class Connection:
 
     async def _request(self, socket: WebSocket) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""
-        while self.is_open:
+        while self.is_open:  # once it is lost, what is wanted is the next connection's to ask for
             self._work = trio.Event()
             for request in self._subscriptions.requests(self._config.environment.time_ns()):
                 await self._bucket.take()
@@ -226,8 +231,9 @@ class Connection:
         """
         interval = self._config.ping_interval or self._venue.rules.ping_interval
         patience = self._config.pong_timeout
+        asked = trio.current_time()
         while True:
-            await trio.sleep(interval)
+            await trio.sleep_until(asked + interval)
             asked = trio.current_time()
             ping = self._venue.ping(self._config.environment.time_ns())
             with trio.move_on_after(patience) as sending:
@@ -251,6 +257,8 @@ class Connection:
             now = time_ns()
             if self._held_up or not self._subscriptions.confirmed:
                 began = now  # what nobody reads, and what was not asked for, cannot come
+            elif self._owner.is_behind:
+                continue  # it may have come and wait behind a slow handler
             elif now - max(self.heard, began) > patience * 1e9:
                 self._fail(PeerSilent(f"{self.url}: no data for {patience:g} s"))
                 self._scope.cancel()

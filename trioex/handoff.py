@@ -51,6 +51,7 @@ class FrameChannel(Generic[S]):
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
         self._unrouted = 0
+        self._unsieved = 0
         self.is_sieving = False
         self.waiting = 0
         self.peak = 0
@@ -73,6 +74,8 @@ class FrameChannel(Generic[S]):
         """Hand over one batch whatever waits."""
         if self.is_sieving:
             self._sieve(batch, source)
+        else:
+            self._unsieved += 1
         self._unrouted += 1
         self.waiting += batch.size
         self.peak = max(self.peak, self.waiting)
@@ -88,7 +91,11 @@ class FrameChannel(Generic[S]):
     def sieve_all(self) -> None:
         """The router begins to wait: handle the control frames of all that waits behind it."""
         self.is_sieving = True
-        for source, batch in self._batches:
+        # The newest alone: behind a slow handler this is called for each message.
+        newest = min(self._unsieved, len(self._batches))
+        self._unsieved = 0
+        for index in range(-newest, 0):
+            source, batch = self._batches[index]
             self._sieve(batch, source)
 
     async def receive(self) -> tuple[S, Batch]:

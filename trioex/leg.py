@@ -40,6 +40,11 @@ _SPARE_S = 0.1
 class LegOwner(Protocol):
     """What a leg tells its line."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        ...
+
     def on_open(self, leg: Leg) -> None:
         """It is connected; nothing was asked yet."""
 
@@ -254,10 +259,11 @@ class Leg:
         verdict = self._config.classify(reason)
         # There is no session to renew on public channels, so that is the end, too.
         is_final = verdict in (Verdict.GIVE_UP, Verdict.REAUTHENTICATE)
-        if is_final and not self._owner.is_needed(self):
+        is_needed = self._owner.is_needed(self)
+        if is_final and not is_needed:
             # A second connection may be refused where the first is not: that ends nothing.
             is_final, verdict = False, Verdict.RETRY_LATER
-        if is_final or not (self._config.reconnect or self.connections):
+        if is_final or (is_needed and not (self._config.reconnect or self.connections)):
             self._failure = reason
         delay = self._delay(reason, verdict)
         self._retry_at = trio.current_time() + delay
@@ -281,7 +287,12 @@ class Leg:
         level = logging.WARNING if self._config.reconnect else logging.DEBUG
         _log.log(level, "%s leg %d: %s", self._venue.exchange, self.number, reason)
 
-    # What its connection tells
+    # What its connection tells and asks
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        return self._owner.is_behind
 
     def on_open(self) -> None:
         """The connection is open."""

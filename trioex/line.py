@@ -11,7 +11,9 @@ drops the copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -32,15 +34,44 @@ from .exchanges.base import Notice, Topic, Venue
 from .leg import Leg, LegStatistics
 from .subscriptions import Outcome
 
-__all__ = ["Line", "LineOwner", "LineStatistics"]
+__all__ = ["Line", "LineOwner", "LineStatistics", "Starter"]
 
 _UPGRADE = "upgrade"
 _SECOND = {Redundancy.NONE: None, Redundancy.STANDBY: "spare", Redundancy.HOT: "active"}
 """The role of the second leg."""
 
 
+class Starter:
+    """Starts tasks in a nursery in the order in which it was asked to.
+
+    Trio begins tasks that were started in one moment in an order it draws at random; connections
+    are to be opened in the same order in each run.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Start a task behind those that were asked for before."""
+        self._waiting.append(task)
+        if len(self._waiting) == 1:
+            self._nursery.start_soon(self._start)
+
+    async def _start(self) -> None:
+        while self._waiting:
+            self._nursery.start_soon(self._waiting[0])
+            await trio.lowlevel.checkpoint()
+            self._waiting.popleft()
+
+
 class LineOwner(Protocol):
     """What lines tell, and to whom."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        ...
 
     def on_event(self, event: ConnectionEvent) -> None:
         """Something happened to a line."""
@@ -116,14 +147,14 @@ class Line:
         self._topics: dict[str, Topic] = {}
         self._confirmed: set[str] = set()
         self._legs: list[Leg] = []
-        self._nursery: trio.Nursery | None = None
+        self._starter: Starter | None = None
         self._broken_at: int | None = None
         self._was_whole = False
-        self._stopped = False
         self._stopping = trio.Event()
         self._second = _SECOND[config.redundancy]
         self._progress = trio.Event()
-        self._replaced: set[Leg] = set()
+        self._successors: dict[Leg, Leg] = {}
+        """Who takes over from a leg that is being replaced."""
         self._past = [0, 0]
         """Connections and answers of legs that are gone."""
 
@@ -189,6 +220,7 @@ class Line:
         self._confirmed.discard(topic.name)
         for leg in self._legs:
             leg.unwant(topic)
+            self._check(leg)  # it may have been the last that was waited for
         self._keep_spares()
 
     def renew(self, topic: Topic) -> None:
@@ -208,18 +240,18 @@ class Line:
 
     # Its legs
 
-    def start(self, nursery: trio.Nursery) -> None:
+    def start(self, starter: Starter) -> None:
         """Open the legs, in a nursery that outlives them."""
-        self._nursery = nursery
+        self._starter = starter
         self._add("active")
         if self._second is not None:
-            nursery.start_soon(self._open_second, self._second)
+            starter.start_soon(partial(self._open_second, self._second))
 
     async def _open_second(self, role: str) -> None:
         """Open the second leg behind the first: two at once would race for the exchange."""
-        while not self.is_open and not self._stopped:
+        while not self.is_open and not self._stopping.is_set():
             await self._progress.wait()
-        if self._stopped:
+        if self._stopping.is_set():
             return
         if role == "active":
             self._owner.on_copies(self._topics.values())
@@ -240,15 +272,14 @@ class Line:
         if role == "active":
             for topic in self._topics.values():
                 leg.want(topic)
-        assert self._nursery is not None
-        self._nursery.start_soon(leg.run)
+        assert self._starter is not None
+        self._starter.start_soon(leg.run)
         return leg
 
     def stop(self) -> None:
         """Close all legs in peace, at once."""
-        self._stopped = True
         self._stopping.set()
-        self._progress.set()
+        self._wake()
         for leg in self._legs:
             leg.stop()
 
@@ -259,33 +290,61 @@ class Line:
 
     def rotate(self, leg: Leg | None = None) -> None:
         """Replace a leg, or all of them, make before break."""
-        if self._stopped or self._nursery is None:
+        if self._stopping.is_set() or self._starter is None:
             return
-        for old in [leg] if leg is not None else list(self._legs):
-            if old not in self._replaced:
-                self._replaced.add(old)
-                self._nursery.start_soon(self._replace, old)
+        heirs = self._successors.values()  # which are as new as can be
+        for old in [leg] if leg is not None else [e for e in self._legs if e not in heirs]:
+            if old.role != "leaving" and old not in self._successors:
+                if old.role == "active":
+                    self._owner.on_copies(self._topics.values())
+                new = self._successors[old] = self._add(old.role)
+                self._keep_spares()
+                self._starter.start_soon(partial(self._replace, old, new))
 
-    async def _replace(self, old: Leg) -> None:
-        is_active = old.role == "active"
-        if is_active:
-            self._owner.on_copies(self._topics.values())
-        new = self._add(old.role)
-        self._keep_spares()
-        while not new.is_whole and not self._stopped and new in self._legs:
-            await self._progress.wait()
-        if is_active:
-            # What the exchange had begun to collect before it confirmed the new leg comes whole
-            # over the old one only.
-            with trio.move_on_after(self._config.rotation_overlap):
-                await self._stopping.wait()
-        if self._stopped or old not in self._legs:
+    async def _replace(self, old: Leg, new: Leg) -> None:
+        has_taken_over = await self._wait_taken_over(new)
+        if self._successors.get(old) is not new:
             return
+        if has_taken_over:
+            self._retire(old, new)
+        else:
+            del self._successors[old]
+
+    def _retire(self, old: Leg, new: Leg) -> None:
+        """Close a leg for which another has taken over, and whom it was itself to replace."""
+        del self._successors[old]
+        for each in [each for each, other in self._successors.items() if other is old]:
+            self._retire(each, new)
         old.role = "leaving"
         old.stop()
+        # If it was lost meanwhile, its successor answers for it.
+        new.owes, old.owes = new.owes or old.owes, False
+        self._check(new)
         self._tell(Rotated, old_leg=old.number, new_leg=new.number)
 
-    # What legs tell
+    async def _wait_taken_over(self, new: Leg) -> bool:
+        """Wait until a leg has carried everything for a while; False when it never will."""
+        connection = 0
+        while not (new.is_whole and connection == new.connections):
+            if not new.is_whole:
+                await self._progress.wait()
+            else:
+                connection = new.connections
+                # What the exchange had begun to collect before it confirmed the new leg comes
+                # whole over the old one only. A leg that was lost in between begins again.
+                if new.role == "active":
+                    with trio.move_on_after(self._config.rotation_overlap):
+                        await self._stopping.wait()
+            if self._stopping.is_set() or new not in self._legs:
+                return False
+        return True
+
+    # What legs tell and ask
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        return self._owner.is_behind
 
     def on_open(self, leg: Leg) -> None:
         """A leg is connected; nothing was asked yet."""
@@ -305,17 +364,28 @@ class Line:
         self._tell(Disconnected, leg=leg.number, reason=str(reason), retry_in=retry_in)
 
     def _promote(self, lost: Leg) -> None:
-        spare = next((leg for leg in self._legs if leg.role == "spare" and leg.is_open), None)
-        if spare is None:
+        """Let a spare change places with a leg that was lost; their successors follow."""
+        spares = [leg for leg in self._legs if leg.role == "spare" and leg.is_open]
+        if not spares or any(leg.is_open for leg in self._active):
             return
-        spare.role, lost.role = "active", "spare"
+        spare = min(spares, key=lambda leg: leg in self._successors)
         spare.owes, lost.owes = lost.owes, False
         self._owner.on_copies(self._topics.values())
-        for topic in lost.subscriptions.topics:
-            lost.unwant(topic)
-        for topic in self._topics.values():
-            spare.want(topic)
+        for leg in self._with_successors(lost):
+            leg.role = "spare"
+            for topic in leg.subscriptions.topics:
+                leg.unwant(topic)
+        for leg in self._with_successors(spare):
+            leg.role = "active"
+            for topic in self._topics.values():
+                leg.want(topic)
         self._keep_spares()
+
+    def _with_successors(self, leg: Leg) -> list[Leg]:
+        legs = [leg]
+        while legs[-1] in self._successors:
+            legs.append(self._successors[legs[-1]])
+        return legs
 
     def _unconfirm(self) -> None:
         confirmed = [leg.subscriptions for leg in self._active if leg.is_open]
@@ -348,11 +418,14 @@ class Line:
 
     def _check(self, leg: Leg) -> None:
         """Tell that what was lost is whole again, once it is."""
-        progress, self._progress = self._progress, trio.Event()
-        progress.set()
+        self._wake()
         if leg.is_whole:
             self._tell_whole(leg)
         self._owner.on_progress()
+
+    def _wake(self) -> None:
+        progress, self._progress = self._progress, trio.Event()
+        progress.set()
 
     def _tell_whole(self, leg: Leg) -> None:
         outage = 0
@@ -384,10 +457,11 @@ class Line:
     def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
         """A leg ended for good."""
         self._legs.remove(leg)
-        self._replaced.discard(leg)
+        self._successors.pop(leg, None)
         self._past[0] += leg.connections
         self._past[1] += leg.statistics().answers
         self._owner.on_leg_gone(leg.number, self._topics.values())
+        self._wake()
         if failure is not None or not any(leg.role == "active" for leg in self._legs):
             self._owner.on_end(failure)
 

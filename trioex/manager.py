@@ -362,6 +362,7 @@ class WebSocketManager(BaseWebsocketInterface):
                     self._state = _State.ENDING
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
+                    self._registry.stop_looking_up()
                     self._lines.stop()
                     ending.cancel()
                 self._channel.close()
@@ -392,7 +393,7 @@ class WebSocketManager(BaseWebsocketInterface):
 
     async def _watch_channels(self, scope: trio.CancelScope) -> None:
         with scope:
-            await self._registry.watch(self._on_channel)
+            await self._registry.watch(self._on_channel, lambda: self.is_behind)
 
     def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
         channel = str(topic.channel)
@@ -404,14 +405,18 @@ class WebSocketManager(BaseWebsocketInterface):
     async def aclose(self) -> None:
         """End in peace: what was read is delivered, within `close_timeout`. Twice is once.
 
-        Cancelled, it stops waiting; the manager ends all the same.
+        Cancelled, it stops waiting; the manager ends all the same. A handler does not wait
+        here for the end, which comes after its own; what it does next it can still finish.
         """
         if self._state is _State.NEW:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before it ran"))
             self._closed.set()
         self._end(None)
-        await self._closed.wait()
+        if any(binding.is_serving for binding in self._registry.bindings):
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._closed.wait()
 
     async def wait_closed(self) -> None:
         """Wait until the manager has ended."""
@@ -434,7 +439,10 @@ class WebSocketManager(BaseWebsocketInterface):
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncGenerator[None]:
-        """The nursery around the block; an exception of the block leaves as it is, in no group."""
+        """The nursery around the block.
+
+        An exception of the block, or the reason to give up, leaves as it is, in no group.
+        """
         raised: Exception | None = None
         try:
             async with trio.open_nursery() as nursery:
@@ -446,9 +454,11 @@ class WebSocketManager(BaseWebsocketInterface):
                     nursery.cancel_scope.cancel()
                 self._end(None)
         except BaseExceptionGroup as group:
-            if raised is None:
+            if raised is not None:
+                raise group.derive([raised, *group.exceptions]) from None
+            if group.exceptions != (self._failure,):
                 raise
-            raise group.derive([raised, *group.exceptions]) from None
+            raised = self._failure
         if raised is not None:
             raise raised
 
@@ -505,6 +515,11 @@ class WebSocketManager(BaseWebsocketInterface):
         else:
             self._channel.send_nowait(departure, _NOTHING)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was read may still wait to be routed."""
+        return not self._channel.is_empty
+
     def on_progress(self) -> None:
         """A line may be ready that was not."""
         self._check_ready()
@@ -522,6 +537,8 @@ class WebSocketManager(BaseWebsocketInterface):
         self._ending.set()
 
     def _check_ready(self) -> None:
+        if self._ready.is_set():
+            return
         if self._registry.is_resolved and all(line.is_ready for line in self._lines):
             self._ready.set()
 

@@ -183,7 +183,7 @@ class Registry:
             others.remove(binding)
         if not others:
             self._by_topic.pop(topic.name, None)
-            self._staleness.forget([topic])
+            self._staleness.forget(topic)
             self._lines.unwant(topic)
 
     def find(self, channel: Channel, handler: Handler | None) -> list[Binding[Any]]:
@@ -221,9 +221,8 @@ class Registry:
 
     def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
         """No connection carries these any more."""
-        topics = list(topics)
-        self._staleness.forget(topics)
         for topic in topics:
+            self._staleness.unconfirm(topic)
             for binding in self._by_topic.get(topic.name, ()):
                 binding.unconfirm()
 
@@ -241,8 +240,13 @@ class Registry:
         topics = [binding.topic for binding in found if binding.topic is not None]
         return self._staleness.state(topics[0]) if topics else ChannelState.PENDING
 
-    async def watch(self, on_change: Callable[[Topic, ChannelState, int], None]) -> None:
-        """Tell of channels that fall silent or come back, and ask for the silent ones again."""
+    async def watch(
+        self, on_change: Callable[[Topic, ChannelState, int], None], is_behind: Callable[[], bool]
+    ) -> None:
+        """Tell of channels that fall silent or come back, and ask for the silent ones again.
+
+        Nothing is judged while what was read may wait behind a slow handler.
+        """
         while True:
             period = self._staleness.period()
             if period is None:
@@ -250,6 +254,8 @@ class Registry:
                 await self._confirmed.wait()
                 continue
             await trio.sleep(period)
+            if is_behind():
+                continue
             now = self._config.environment.time_ns()
             for topic, state, silent in self._staleness.check(now):
                 line = self._lines.line_of(topic)
@@ -273,11 +279,14 @@ class Registry:
         if self._nursery is not None and self.is_running:
             self._nursery.start_soon(binding.run)
 
+    def stop_looking_up(self) -> None:
+        """No symbol is looked up any more."""
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+
     def end(self, error: ManagerClosed) -> None:
         """Nothing more will come; what waits in queues may still be had."""
         self.is_running = False
-        if self._looking_up is not None:
-            self._looking_up.cancel()
         for binding in self._bindings:
             binding.end(error)
 
@@ -304,8 +313,9 @@ class Registry:
             except (HttpError, DecodeError) as error:
                 _log.warning("the instrument list could not be had, symbols are guessed: %s", error)
                 self.guess()
-        self._looking_up = None
-        self._start_look_up()
+        if not scope.cancel_called:
+            self._looking_up = None
+            self._start_look_up()
 
     def guess(self) -> None:
         """Take the symbols the list does not hold for what they look like."""

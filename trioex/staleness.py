@@ -6,7 +6,7 @@ silent for longer than it should be, and LIVE again with its next message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 
 from .exchanges.base import Topic, Venue
@@ -49,18 +49,23 @@ class Staleness:
         """A topic is confirmed: from `now` on it is judged."""
         self._confirmed[topic] = now
 
-    def forget(self, topics: Iterable[Topic]) -> None:
-        """Topics are not confirmed any more: nothing can be expected of them."""
-        for topic in topics:
-            self._confirmed.pop(topic, None)
-            self._stale.discard(topic)
+    def unconfirm(self, topic: Topic) -> None:
+        """A topic is not confirmed any more: nothing can be expected of it until it is again."""
+        self._confirmed.pop(topic, None)
+
+    def forget(self, topic: Topic) -> None:
+        """Nobody wants a topic any more."""
+        self.unconfirm(topic)
+        self._stale.discard(topic)
 
     def state(self, topic: Topic) -> ChannelState:
         """Where a topic is, as of the last `check`."""
+        if topic not in self._confirmed:
+            return ChannelState.PENDING
         if topic in self._stale:
             return ChannelState.STALE
-        heard = topic in self._confirmed and self._heard(topic) >= self._confirmed[topic]
-        return ChannelState.LIVE if heard else ChannelState.PENDING
+        is_heard = self._heard(topic) >= self._confirmed[topic]
+        return ChannelState.LIVE if is_heard else ChannelState.PENDING
 
     def allowed(self, topic: Topic) -> float | None:
         """Seconds a topic may be silent, or None where silence says nothing."""
@@ -81,9 +86,12 @@ class Staleness:
             allowed = self.allowed(topic)
             if allowed is None:
                 continue
-            silent = now - max(self._heard(topic), since)
+            heard = self._heard(topic)
+            silent = now - max(heard, since)
             is_stale = silent > allowed * 1e9
-            if is_stale == (topic in self._stale):
+            was_stale = topic in self._stale
+            # To be confirmed anew is no sign of life; only a message is.
+            if is_stale == was_stale or (was_stale and heard < since):
                 continue
             (self._stale.add if is_stale else self._stale.discard)(topic)
             state = ChannelState.STALE if is_stale else ChannelState.LIVE

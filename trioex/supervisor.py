@@ -10,7 +10,7 @@ import trio
 from .config import WebSocketConfig
 from .connection import Deliver
 from .exchanges.base import Topic, Venue
-from .line import Line, LineOwner
+from .line import Line, LineOwner, Starter
 from .transport import Dialer
 
 __all__ = ["Lines"]
@@ -30,7 +30,7 @@ class Lines:
         self._dial = config.dial or Dialer(config.ssl_context)
         self._lines: list[Line] = []
         self._line_of: dict[str, Line] = {}
-        self._nursery: trio.Nursery | None = None
+        self._starter: Starter | None = None
         self._stopped = False
         self._numbers = itertools.count()
         self._leg_numbers = itertools.count()
@@ -40,9 +40,9 @@ class Lines:
 
     def start(self, nursery: trio.Nursery) -> None:
         """Open the lines, one at least, in a nursery that outlives them."""
-        self._nursery = nursery
+        self._starter = Starter(nursery)
         for line in self._lines or [self._add()]:
-            line.start(nursery)
+            line.start(self._starter)
 
     def stop(self) -> None:
         """Close all of them in peace, at once; none is opened any more."""
@@ -62,8 +62,8 @@ class Lines:
         line = min(self._lines, key=len, default=None)
         if line is None or (most is not None and len(line) >= most):
             line = self._add()
-            if self._nursery is not None and not self._stopped:
-                line.start(self._nursery)
+            if self._starter is not None and not self._stopped:
+                line.start(self._starter)
         self._line_of[topic.name] = line
         line.want(topic)
 

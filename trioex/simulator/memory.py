@@ -33,7 +33,7 @@ class _Pipe:
         self.capacity = CAPACITY if delay is None else _LONG_CAPACITY
         self._delay = delay
         self._under_way: deque[tuple[float, bytes]] = deque()
-        """Chunks and when they arrive, in order; an empty one is the end."""
+        """Chunks and when they arrive, but never before the one ahead; an empty one is the end."""
         self._arrived = bytearray()
         self._size = 0
         """Bytes that were written and not read."""
@@ -89,8 +89,6 @@ class _Pipe:
         arrival = trio.current_time()
         if self._delay is not None:
             arrival += self._delay()
-            if self._under_way:
-                arrival = max(arrival, self._under_way[-1][0])
         self._under_way.append((arrival, chunk))
         self._parked.unpark_all()
 

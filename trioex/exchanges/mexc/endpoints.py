@@ -27,4 +27,6 @@ RULES = VenueRules(
     idle_limit=60.0,
     empty_limit=30.0,
     max_age=24 * 3600.0,
+    # The documents say of pings only that they keep a quiet subscription alive.
+    pings_keep_empty=False,
 )
