@@ -226,7 +226,6 @@ class Leg:
             Exception: what delivering raised.
         """
         while not self._stopped and self._failure is None:
-            self._interrupt = trio.Event()
             self._retry_at = None
             self._connection = connection = Connection(
                 self._venue, self._config, self, self._deliver, self._bucket, self._dial
@@ -253,6 +252,7 @@ class Leg:
         """A connection was lost, or could not be opened: decide, and tell the line."""
         if self._stopped:
             return
+        self._interrupt = trio.Event()
         if connection.has_data:
             self._backoff.reset()
         self.subscriptions.reset()
