@@ -183,6 +183,7 @@ class Connection:
 
     async def _hold(self, socket: WebSocket) -> None:
         self._owner.on_open()
+        socket.tell_loss(self._fail)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._request, socket)
             nursery.start_soon(self._keep_alive, socket)

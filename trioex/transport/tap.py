@@ -46,6 +46,8 @@ class FrameTap(trio.abc.Stream):
         loss: why it ended, or None as long as it has not, or by our own wish.
         close: the peer's Close frame.
         last_read: `trio.current_time()` when bytes were last read.
+        on_loss: called with `loss` by the task that reads, the moment it reads the end, before
+            anything is answered, cleared away, or scheduled.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class FrameTap(trio.abc.Stream):
         self.loss: ConnectFailed | ConnectionLost | None = None
         self.close: Close | None = None
         self.last_read = trio.current_time()
+        self.on_loss: Callable[[ConnectionLost], None] | None = None
         self._stream = stream
         self._deliver = deliver
         self._url = url
@@ -135,6 +138,7 @@ class FrameTap(trio.abc.Stream):
         else:
             self._break(f"{self._url} ended the connection without a word")
             self._exhausted = True
+            self._tell()
         return data
 
     def _pass_on(self, event: Close | FrameError | bytes) -> bytes:
@@ -143,12 +147,14 @@ class FrameTap(trio.abc.Stream):
         self._answering = True
         if isinstance(event, FrameError):
             self.end(FrameError(f"{self._url} broke the protocol: {event}", event.close_code))
+            self._tell()
             return _close_frame(event)
         self.close = event
         words = f" {event.reason!r}" if event.reason else ""
         code = "" if event.code is None else f" with {event.code}{words}"
         message = f"{self._url} closed the connection{code}"
         self.end(ConnectionLost(message, event.code, event.reason))
+        self._tell()
         return event.frame
 
     # Ending
@@ -160,6 +166,10 @@ class FrameTap(trio.abc.Stream):
             self.ended.set()
             for scope in self._waiting:
                 scope.cancel()
+
+    def _tell(self) -> None:
+        if self.on_loss is not None and isinstance(self.loss, ConnectionLost):
+            self.on_loss(self.loss)
 
     def _break(self, message: str, cause: BaseException | None = None) -> None:
         loss = ConnectionLost(message) if self.opened else ConnectFailed(message)

@@ -8,7 +8,7 @@ exception or cancelled, whatever the peer does or does not do.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, cast
 
@@ -16,7 +16,7 @@ import trio
 import trio_websocket
 
 from ..config import Dial, Environment
-from ..errors import ConnectFailed
+from ..errors import ConnectFailed, ConnectionLost
 from ..frames import Batch
 from .handshake import Address
 from .tap import Deliver, FrameTap
@@ -53,6 +53,14 @@ class WebSocket:
     def close_reason(self) -> str:
         """The words in the peer's Close frame, often empty."""
         return self._tap.close.reason if self._tap.close else ""
+
+    def tell_loss(self, callback: Callable[[ConnectionLost], None]) -> None:
+        """Call `callback` when the end is read, ahead of everybody who waits for it.
+
+        What `wait_closed` raises comes some turns of the scheduler later, and is also raised for
+        an end that no read showed.
+        """
+        self._tap.on_loss = callback
 
     async def send(self, message: str | bytes) -> None:
         """Send one message: a str as text, bytes as binary.
