@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import attrs
@@ -73,6 +74,7 @@ class Listing:
         return decimal(quote, self.price_decimals + self.quantity_decimals)
 
 
+@functools.lru_cache(maxsize=1 << 16)  # the prices of a book are always nearly the same
 def decimal(value: int, decimals: int) -> str:
     """Write `value` / 10**`decimals` exactly, without zeros that say nothing."""
     if not decimals:
