@@ -18,6 +18,7 @@ import trio_websocket
 from ..config import Dial, Environment
 from ..errors import ConnectFailed
 from ..frames import Batch
+from .dialing import Dialer
 from .handshake import Address
 from .tap import Deliver, FrameTap
 
@@ -173,6 +174,8 @@ async def open_websocket(
             )
             connection = await _shake_hands(nursery, tap, address, extra_headers)
             if connection is not None:
+                if isinstance(dial, Dialer):
+                    dial.remember(stream)
                 websocket = WebSocket(connection, tap, close_timeout)
                 yield websocket
                 await websocket.aclose()
