@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import attrs
@@ -54,7 +55,14 @@ def test_an_exchange_config_fills_in_its_websocket() -> None:
         ExchangeConfig(exchange="gateio", websocket=WebSocketConfig(exchange="mexc"))
 
 
-def test_secrets_are_in_no_repr() -> None:
+def test_secrets_are_in_no_repr_and_no_error() -> None:
+    config = WebSocketConfig(url="wss://u:SECRET@a.test/ws?k=SECRET", rest_url="https://SECRET@a")
+    for each in (config, ExchangeConfig(exchange="mexc", websocket=config)):
+        assert "url='wss://***@a.test/ws?***', rest_url='https://***@a'" in repr(each)
+        assert "SECRET" not in repr(each)
+    assert "url=None" in repr(WebSocketConfig())
+    with pytest.raises(ConfigError, match=re.escape("url='http://***@a.test/?***' must be ws")):
+        WebSocketConfig(url="http://u:SECRET@a.test/?k=SECRET")
     shown = repr(ExchangeConfig(exchange="gateio", api_key="KEY-1", api_secret="SECRET-2"))
     assert "KEY-1" not in shown
     assert "SECRET-2" not in shown

@@ -61,5 +61,5 @@ async def test_a_body_without_an_end_is_not_kept() -> None:
 
 
 async def test_an_address_that_is_none_is_an_http_error() -> None:
-    with pytest.raises(HttpError, match="failed"):
+    with pytest.raises(HttpError, match="failed: it is no URL"):
         await fetch("http://127.0.0.1:http/")

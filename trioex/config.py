@@ -19,6 +19,7 @@ import attrs
 from .channels import ExchangeEnum, suggestion
 from .errors import ConfigError, Verdict, classify
 from .messages import Number
+from .urls import shown
 
 if TYPE_CHECKING:
     import trio
@@ -154,9 +155,13 @@ def _address(*schemes: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
         if value is None or (isinstance(value, str) and value.partition("://")[0] in schemes):
             return
         wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
-        raise ConfigError(f"{attribute.name}={value!r} must be {wanted}")
+        raise ConfigError(f"{attribute.name}={_repr_of_url(value)} must be {wanted}")
 
     return check
+
+
+def _repr_of_url(value: object) -> str:
+    return repr(shown(value) if isinstance(value, str) else value)
 
 
 @attrs.frozen(kw_only=True)
@@ -200,8 +205,10 @@ class WebSocketConfig:
 
     exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
     market: str = "spot"
-    url: str | None = attrs.field(default=None, validator=_address("ws", "wss"))
-    rest_url: str | None = attrs.field(default=None, validator=_address("http", "https"))
+    url: str | None = attrs.field(default=None, validator=_address("ws", "wss"), repr=_repr_of_url)
+    rest_url: str | None = attrs.field(
+        default=None, validator=_address("http", "https"), repr=_repr_of_url
+    )
     number_type: type[Number] = attrs.field(default=float, validator=_one_of(float, Decimal))
     handoff: Literal["channel", "direct"] = attrs.field(
         default="channel", validator=_one_of("channel", "direct")

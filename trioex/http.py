@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from .errors import HttpError
+from .urls import shown
 
 __all__ = ["fetch"]
 
@@ -29,9 +30,9 @@ async def fetch(url: str) -> bytes:
     with trio.move_on_after(_DEADLINE) as scope:
         await _read(url, body, scope)
     if len(body) > _LARGEST:
-        raise HttpError(f"GET {url}: the body is larger than {_LARGEST} bytes")
+        raise HttpError(f"GET {shown(url)}: the body is larger than {_LARGEST} bytes")
     if scope.cancelled_caught:
-        raise HttpError(f"GET {url} was not over within {_DEADLINE:g} s")
+        raise HttpError(f"GET {shown(url)} was not over within {_DEADLINE:g} s")
     return bytes(body)
 
 
@@ -46,7 +47,7 @@ async def _read(url: str, body: bytearray, scope: trio.CancelScope) -> None:
         ):
             if not response.is_success:
                 raise HttpError(
-                    f"GET {url} was answered with HTTP {response.status_code}",
+                    f"GET {shown(url)} was answered with HTTP {response.status_code}",
                     response.status_code,
                     _seconds(response.headers.get("retry-after")),
                 )
@@ -56,8 +57,10 @@ async def _read(url: str, body: bytearray, scope: trio.CancelScope) -> None:
                 # only an exception from within all of them closes.
                 if len(body) > _LARGEST:
                     scope.cancel()
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise HttpError(f"GET {url} failed: {error or type(error).__name__}") from error
+    except httpx2.InvalidURL:  # whose words may hold a part of a password
+        raise HttpError(f"GET {shown(url)} failed: it is no URL") from None
+    except httpx2.HTTPError as error:
+        raise HttpError(f"GET {shown(url)} failed: {error or type(error).__name__}") from error
 
 
 def _seconds(header: str | None) -> float | None:

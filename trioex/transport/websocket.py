@@ -18,6 +18,7 @@ import trio_websocket
 from ..config import Dial, Environment
 from ..errors import ConnectFailed
 from ..frames import Batch
+from ..urls import shown
 from .dialing import Dialer
 from .handshake import Address
 from .tap import Deliver, FrameTap
@@ -168,7 +169,7 @@ async def open_websocket(
             tap = FrameTap(
                 stream,
                 _out_of_reach(nursery, deliver),
-                url=url,
+                url=shown(url),
                 time_ns=environment.time_ns,
                 max_message_bytes=max_message_bytes,
             )
@@ -185,7 +186,7 @@ async def open_websocket(
         if connection is not None:
             raise
         # trio-websocket's reader stumbled over a 101 response that is none.
-        raise ConnectFailed(f"{url} does not shake hands as a WebSocket: {group}") from group
+        raise ConnectFailed(f"{shown(url)} does not shake hands as a WebSocket: {group}") from group
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)  # takes no time
@@ -197,7 +198,7 @@ async def _connect(address: Address, dial: Dial) -> trio.abc.Stream:
     try:
         return await dial(address.url)
     except (OSError, trio.BrokenResourceError) as error:
-        raise ConnectFailed(f"cannot connect to {address.url}: {error}") from error
+        raise ConnectFailed(f"cannot connect to {shown(address.url)}: {error}") from error
 
 
 async def _shake_hands(
