@@ -90,7 +90,7 @@ def answering(answer: bytes) -> Callable[[str], Awaitable[trio.abc.Stream]]:
         answering(b""),
         answering(b"SSH-2.0\r\n\r\n"),
         answering(b"HTTP/1.1 503 Busy\r\n\r\n"),
-        answering(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        answering(b"HTTP/1.1 101 Switching Protocols\r\nbro ken\r\n\r\n"),
     ],
 )
 async def test_no_error_no_event_and_no_log_of_a_manager_shows_it(
