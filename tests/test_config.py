@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import attrs
@@ -28,6 +29,13 @@ from trioex import ConfigError, ErrorPolicy, ExchangeConfig, OverflowPolicy, Web
         ("close_timeout", float("nan"), "from 0"),
         ("ping_interval", -1, "from 0.001"),
         ("reconnect", 3, "True, False"),
+        ("market", ["spot"], "a name such as 'spot'"),
+        ("market", None, "a name such as 'spot'"),
+        ("dial", "x", "async function of a URL that returns a byte stream"),
+        ("fetch", 3, "async function of a URL that returns bytes"),
+        ("classify", None, r"returns a trioex\.errors\.Verdict"),
+        ("environment", None, r"a trioex\.Environment"),
+        ("ssl_context", "x", r"an ssl\.SSLContext or None"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(
@@ -35,7 +43,7 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
 ) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         WebSocketConfig(**{setting: value})  # type: ignore[arg-type]
-    assert setting in str(caught.value)
+    assert f"{setting}={value!r}" in str(caught.value)
 
 
 def test_text_becomes_members() -> None:
@@ -50,11 +58,20 @@ def test_text_becomes_members() -> None:
 def test_an_exchange_config_fills_in_its_websocket() -> None:
     config = ExchangeConfig(exchange="gateio", websocket=WebSocketConfig(queue_size=7))
     assert (config.websocket.exchange, config.websocket.queue_size) == ("gateio", 7)
+    with pytest.raises(ConfigError, match=r"websocket=\{\} must be a WebSocketConfig"):
+        ExchangeConfig(exchange="gateio", websocket={})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="contradicts"):
         ExchangeConfig(exchange="gateio", websocket=WebSocketConfig(exchange="mexc"))
 
 
-def test_secrets_are_in_no_repr() -> None:
+def test_secrets_are_in_no_repr_and_no_error() -> None:
+    config = WebSocketConfig(url="wss://u:SECRET@a.test/ws?k=SECRET", rest_url="https://SECRET@a")
+    for each in (config, ExchangeConfig(exchange="mexc", websocket=config)):
+        assert "url='wss://***@a.test/ws?***', rest_url='https://***@a'" in repr(each)
+        assert "SECRET" not in repr(each)
+    assert "url=None" in repr(WebSocketConfig())
+    with pytest.raises(ConfigError, match=re.escape("url='http://***@a.test/?***' must be ws")):
+        WebSocketConfig(url="http://u:SECRET@a.test/?k=SECRET")
     shown = repr(ExchangeConfig(exchange="gateio", api_key="KEY-1", api_secret="SECRET-2"))
     assert "KEY-1" not in shown
     assert "SECRET-2" not in shown

@@ -19,6 +19,7 @@ import attrs
 from .channels import ExchangeEnum, suggestion
 from .errors import ConfigError, Verdict, classify
 from .messages import Number
+from .urls import shown
 
 if TYPE_CHECKING:
     import trio
@@ -149,14 +150,34 @@ def _one_of(*allowed: object) -> Callable[[Any, attrs.Attribute[Any], Any], None
     return check
 
 
+def _is_a(kind: type, allowed: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise ConfigError(f"{attribute.name}={value!r} must be {allowed}")
+
+    return check
+
+
+def _function(allowed: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not callable(value):
+            raise ConfigError(f"{attribute.name}={value!r} must be {allowed}")
+
+    return check
+
+
 def _address(*schemes: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value is None or (isinstance(value, str) and value.partition("://")[0] in schemes):
             return
         wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
-        raise ConfigError(f"{attribute.name}={value!r} must be {wanted}")
+        raise ConfigError(f"{attribute.name}={_repr_of_url(value)} must be {wanted}")
 
     return check
+
+
+def _repr_of_url(value: object) -> str:
+    return repr(shown(value) if isinstance(value, str) else value)
 
 
 @attrs.frozen(kw_only=True)
@@ -199,9 +220,11 @@ class WebSocketConfig:
     """
 
     exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
-    market: str = "spot"
-    url: str | None = attrs.field(default=None, validator=_address("ws", "wss"))
-    rest_url: str | None = attrs.field(default=None, validator=_address("http", "https"))
+    market: str = attrs.field(default="spot", validator=_is_a(str, "a name such as 'spot'"))
+    url: str | None = attrs.field(default=None, validator=_address("ws", "wss"), repr=_repr_of_url)
+    rest_url: str | None = attrs.field(
+        default=None, validator=_address("http", "https"), repr=_repr_of_url
+    )
     number_type: type[Number] = attrs.field(default=float, validator=_one_of(float, Decimal))
     handoff: Literal["channel", "direct"] = attrs.field(
         default="channel", validator=_one_of("channel", "direct")
@@ -232,11 +255,33 @@ class WebSocketConfig:
     )
     backoff_first: float = attrs.field(default=0.1, validator=_in_range(0.0, 3600))
     backoff_most: float = attrs.field(default=30.0, validator=_in_range(0.001, 86_400))
-    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
-    dial: Dial | None = attrs.field(default=None, repr=False)
-    fetch: Fetch | None = attrs.field(default=None, repr=False)
-    classify: Callable[[BaseException], Verdict] = attrs.field(default=classify, repr=False)
-    environment: Environment = attrs.field(factory=Environment, repr=False)
+    ssl_context: ssl.SSLContext | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(_is_a(ssl.SSLContext, "an ssl.SSLContext or None")),
+        repr=False,
+    )
+    dial: Dial | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(
+            _function("an async function of a URL that returns a byte stream, or None")
+        ),
+        repr=False,
+    )
+    fetch: Fetch | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(
+            _function("an async function of a URL that returns bytes, or None")
+        ),
+        repr=False,
+    )
+    classify: Callable[[BaseException], Verdict] = attrs.field(
+        default=classify,
+        validator=_function("a function of an exception that returns a trioex.errors.Verdict"),
+        repr=False,
+    )
+    environment: Environment = attrs.field(
+        factory=Environment, validator=_is_a(Environment, "a trioex.Environment"), repr=False
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -252,7 +297,9 @@ class ExchangeConfig:
     exchange: ExchangeEnum = attrs.field(converter=parse_exchange)
     api_key: str | None = attrs.field(default=None, repr=False)
     api_secret: str | None = attrs.field(default=None, repr=False)
-    websocket: WebSocketConfig = attrs.field(factory=WebSocketConfig)
+    websocket: WebSocketConfig = attrs.field(
+        factory=WebSocketConfig, validator=_is_a(WebSocketConfig, "a WebSocketConfig")
+    )
 
     def __attrs_post_init__(self) -> None:
         theirs = self.websocket.exchange

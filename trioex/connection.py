@@ -20,6 +20,7 @@ from .frames import Batch
 from .router import Source
 from .subscriptions import Subscriptions
 from .transport import WebSocket, open_websocket
+from .urls import shown
 
 __all__ = ["Connection", "ConnectionOwner", "Deliver", "TokenBucket"]
 
@@ -164,7 +165,7 @@ class Connection:
             finally:
                 self.is_open = False
         if self._reason is None and scope.cancelled_caught:
-            return ConnectFailed(f"{self.url} could not be opened within {timeout:g} s")
+            return ConnectFailed(f"{shown(self.url)} could not be opened within {timeout:g} s")
         return self._reason
 
     # Reading
@@ -243,7 +244,7 @@ class Connection:
             await trio.sleep_until(asked + patience)
             heard = max(socket.last_read, self._released)
             if sending.cancelled_caught or (heard < asked and not self._held_up):
-                self._fail(PeerSilent(f"{self.url}: silent for {patience:g} s after a ping"))
+                self._fail(PeerSilent(f"{shown(self.url)}: silent for {patience:g} s after a ping"))
                 self._scope.cancel()  # no goodbye to somebody who does not listen
 
     async def _watch_data(self) -> None:
@@ -261,7 +262,7 @@ class Connection:
             elif self._owner.is_behind:
                 continue  # it may have come and wait behind a slow handler
             elif now - max(self.heard, began) > patience * 1e9:
-                self._fail(PeerSilent(f"{self.url}: no data for {patience:g} s"))
+                self._fail(PeerSilent(f"{shown(self.url)}: no data for {patience:g} s"))
                 self._scope.cancel()
 
     async def _send(self, socket: WebSocket, text: str) -> bool:

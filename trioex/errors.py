@@ -30,6 +30,8 @@ import enum
 import ssl
 from typing import cast
 
+from .urls import shown
+
 __all__ = [
     "AuthenticationFailed",
     "BindingError",
@@ -109,13 +111,14 @@ class HandshakeRejected(ConnectFailed):
     """The server answered the WebSocket handshake with an ordinary HTTP response.
 
     Attributes:
+        url: whose server, without what may be secret in it.
         status: the HTTP status.
         retry_after: seconds the server asked us to wait, or None.
     """
 
     def __init__(self, url: str, status: int, retry_after: float | None = None) -> None:
-        super().__init__(url, status, retry_after)
-        self.url = url
+        super().__init__(shown(url), status, retry_after)
+        self.url = shown(url)
         self.status = status
         self.retry_after = retry_after
 

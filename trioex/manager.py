@@ -194,8 +194,12 @@ class WebSocketManager(BaseWebsocketInterface):
         self._context: contextlib.AbstractAsyncContextManager[None] | None = None
         for handler in _handlers("connection_handlers", connection_handlers):
             self.bind_events(handler)
-        for channel, handlers in _bind_channels(bind_channels).items():
-            for handler in _handlers(f"bind_channels[{str(channel)!r}]", handlers):
+        for channel, given in _bind_channels(bind_channels).items():
+            name = f"bind_channels[{str(channel)!r}]"
+            handlers = _handlers(name, given)
+            if not handlers:
+                raise ConfigError(f"{name}={given!r} is no handler; allowed are one or several")
+            for handler in handlers:
                 self.bind(channel, handler)
 
     def __repr__(self) -> str:

@@ -1,12 +1,14 @@
 """The bindings of one manager: who is bound to what, and what must be subscribed for it.
 
 Everything here is synchronous but the one look-up of the instrument list, which is fetched
-when a symbol is asked for that the shipped list does not hold.
+when a symbol is asked for that the shipped list does not hold. A list adds to what is known and
+takes nothing away: the exchange refuses what it no longer has.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,7 +21,6 @@ from .config import ErrorPolicy, OverflowPolicy, WebSocketConfig, choice
 from .errors import (
     BindingError,
     DecodeError,
-    HttpError,
     ManagerClosed,
     SubscriptionRefused,
     UnknownSymbol,
@@ -34,6 +35,9 @@ from .supervisor import Lines
 __all__ = ["Registry"]
 
 _log = logging.getLogger("trioex.registry")
+
+_LIST_COUNTS = 60.0
+"""Seconds for which a fetched list, or the failure to fetch one, stands."""
 
 
 class Registry:
@@ -60,6 +64,8 @@ class Registry:
         self._sequence = 0
         self._nursery: trio.Nursery | None = None
         self._looking_up: trio.CancelScope | None = None
+        self._fetch_after = -math.inf
+        self._otherwise: Callable[[Binding[Any], UnknownSymbol], None] = self._guess
         self.is_running = False
 
     @property
@@ -305,17 +311,28 @@ class Registry:
 
     async def _look_up(self, scope: trio.CancelScope) -> None:
         with scope:
-            url = (self._config.rest_url or self._venue.rest_url) + self._venue.instruments_path
-            try:
-                body = await (self._config.fetch or fetch)(url)
-                self._venue.instruments = self._venue.parse_instruments(body)
-                self._resolve(self._fail_unknown)
-            except (HttpError, DecodeError) as error:
-                _log.warning("the instrument list could not be had, symbols are guessed: %s", error)
-                self.guess()
+            if trio.current_time() >= self._fetch_after:
+                await self._fetch_list()
+            self._resolve(self._otherwise)
         if not scope.cancel_called:
             self._looking_up = None
             self._start_look_up()
+
+    async def _fetch_list(self) -> None:
+        url = (self._config.rest_url or self._venue.rest_url) + self._venue.instruments_path
+        try:
+            listed = self._venue.parse_instruments(await (self._config.fetch or fetch)(url))
+            if not listed:
+                raise DecodeError("the list is empty")
+        except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
+            reason = str(error) or type(error).__name__
+            _log.warning("the instrument list could not be had, symbols are guessed: %s", reason)
+            self._otherwise = self._guess
+        else:
+            known = self._venue.instruments
+            self._venue.instruments = Instruments((*listed.values(), *known.values()))
+            self._otherwise = self._fail_unknown
+        self._fetch_after = trio.current_time() + _LIST_COUNTS
 
     def guess(self) -> None:
         """Take the symbols the list does not hold for what they look like."""

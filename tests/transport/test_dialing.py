@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
-from transport.peer import Certificates
+from transport.peer import ENVIRONMENT, MOST, Certificates, Inbox, Peer
 
-from trioex.errors import ConfigError
-from trioex.transport import Dialer, TCPStream, TLSStream
+from trioex.errors import ConfigError, HandshakeRejected
+from trioex.transport import Dialer, TCPStream, TLSStream, open_websocket
 from trioex.transport.tls import default_ssl_context
 
 
@@ -71,22 +71,72 @@ async def test_the_second_connect_resumes_the_tls_session(
                 assert second.resumed
 
 
-async def test_the_second_connect_does_not_look_the_name_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    targets: list[str] = []
+@pytest.fixture
+def targets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was connected to, names and addresses, in order."""
+    found: list[str] = []
     real = trio.open_tcp_stream
 
     async def connect(host: str, port: int) -> trio.SocketStream:
-        targets.append(host)
+        found.append(host)
         return await real(host, port)
 
     monkeypatch.setattr(trio, "open_tcp_stream", connect)
+    return found
+
+
+async def open_and_leave(url: str, dialer: Dialer) -> None:
+    async with open_websocket(
+        url,
+        Inbox(),
+        dial=dialer,
+        environment=ENVIRONMENT,
+        max_message_bytes=MOST,
+        close_timeout=5,
+    ):
+        pass
+
+
+async def test_the_second_connect_does_not_look_the_name_up(targets: list[str]) -> None:
+    async def shake_hands(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        await peer.say_goodbye()
+
     dialer = Dialer()
-    async with serving(greet, None) as url:
+    async with serving(shake_hands, None) as url:
         for _ in range(3):
-            await trio.aclose_forcefully(await dialer(url))
+            await open_and_leave(url, dialer)
     assert targets == ["localhost", "127.0.0.1", "127.0.0.1"]
+
+
+async def test_an_address_that_refuses_the_websocket_is_not_tried_first(
+    targets: list[str],
+) -> None:
+    """An edge that is taken out of service still takes connections."""
+    in_service = True
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        if in_service:
+            await peer.accept()
+            await peer.say_goodbye()
+        else:
+            await peer.read_request()
+            await stream.send_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            await stream.aclose()
+
+    dialer = Dialer()
+    async with serving(serve, None) as url:
+        await open_and_leave(url, dialer)
+        in_service = False
+        for _ in range(2):
+            with pytest.raises(HandshakeRejected):
+                await open_and_leave(url, dialer)
+        in_service = True
+        for _ in range(2):
+            await open_and_leave(url, dialer)
+    assert targets == ["localhost", "127.0.0.1", "localhost", "localhost", "127.0.0.1"]
 
 
 async def test_what_failed_is_not_remembered(certificates: Certificates) -> None:

@@ -36,12 +36,26 @@ def test_address(url: str, secure: bool, host: str, port: int, resource: str, he
         ("ws://a.test:99999/", "cannot be parsed"),
         ("ws://a.test/a b", "percent-encoded"),
         ("ws://a.test/ü", "percent-encoded"),
+        ("ws://[a.test/", "cannot be parsed"),
     ],
 )
 def test_what_is_no_address(url: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         Address.parse(url)
     assert repr(url) in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ws://u:SECRET@/", "ws://u:SECRET/x@a/", "ws://a/ ?SECRET"])
+def test_what_is_no_address_may_hold_a_secret(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Address.parse(url)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_an_address_does_not_show_its_secrets() -> None:
+    address = Address.parse("wss://u:SECRET@a.test/ws?listenKey=SECRET")
+    assert address.resource == "/ws?listenKey=SECRET"
+    assert "SECRET" not in repr(address)
 
 
 def test_a_head_is_found_when_it_is_whole() -> None:

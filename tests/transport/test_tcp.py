@@ -112,6 +112,27 @@ async def test_a_remembered_address_that_does_not_answer_costs_a_head_start(
         assert trio.current_time() - start == pytest.approx(0.25)
 
 
+async def test_cancelled_when_it_is_open_already_it_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = trio.open_tcp_stream
+    opened: list[trio.SocketStream] = []
+
+    async def connect(host: str, port: int) -> trio.SocketStream:
+        opened.append(await real(host, port))
+        outer.cancel()
+        return opened[-1]
+
+    monkeypatch.setattr(trio, "open_tcp_stream", connect)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        with trio.CancelScope() as outer:
+            await open_tcp_stream("127.0.0.1", port, known="127.0.0.1")
+        assert outer.cancelled_caught
+        assert [stream.socket.fileno() for stream in opened] == [-1]
+
+
 def reset(stream: TCPStream) -> None:
     stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.socket.close()

@@ -3,13 +3,18 @@
 A `Dialer` is a `trioex.config.Dial`. It keeps what makes the next connect to the same host
 quicker: the address that worked and the TLS session. Both are hints: a stale one costs
 little and never a failure.
+
+An address worked when a WebSocket was opened on it, not when it answered: an edge that takes
+connections and then refuses them is not to be preferred to what the name leads to today.
 """
 
 from __future__ import annotations
 
 import ssl
 from functools import partial
+from weakref import WeakKeyDictionary
 
+import attrs
 import trio
 
 from .handshake import Address
@@ -17,6 +22,15 @@ from .tcp import open_tcp_stream
 from .tls import TLSStream, default_ssl_context
 
 __all__ = ["Dialer"]
+
+
+@attrs.frozen
+class _Place:
+    """Where a stream was opened to: what was asked for, and the address that answered."""
+
+    host: str
+    port: int
+    address: str
 
 
 class Dialer:
@@ -30,6 +44,7 @@ class Dialer:
         self._ssl_context = ssl_context
         self._addresses: dict[tuple[str, int], str] = {}
         self._sessions: dict[tuple[str, int], ssl.SSLSession] = {}
+        self._unproven: WeakKeyDictionary[trio.abc.Stream, _Place] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<Dialer {len(self._addresses)} addresses, {len(self._sessions)} TLS sessions>"
@@ -44,16 +59,24 @@ class Dialer:
         """
         address = Address.parse(url)
         place = (address.host, address.port)
-        # Taken out and put back when it worked: what failed once is not tried twice.
+        # Taken out, and put back by `remember`: what failed once is not tried twice.
         stream = await open_tcp_stream(*place, known=self._addresses.pop(place, None))
         try:
-            peer: str = stream.socket.getpeername()[0]
+            peer = _Place(*place, stream.socket.getpeername()[0])
             opened = await self._secure(stream, place) if address.secure else stream
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
-        self._addresses[place] = peer
+        self._unproven[opened] = peer
         return opened
+
+    def remember(self, stream: trio.abc.Stream) -> None:
+        """A WebSocket is open on this stream: its address is the first to try the next time.
+
+        A stream that another dialer opened changes nothing.
+        """
+        if peer := self._unproven.pop(stream, None):
+            self._addresses[peer.host, peer.port] = peer.address
 
     async def _secure(self, stream: trio.abc.Stream, place: tuple[str, int]) -> TLSStream:
         tls = TLSStream(

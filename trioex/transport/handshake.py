@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import ConfigError, ConnectFailed
+from ..urls import shown
 
 __all__ = ["Address", "Head", "read_head", "retry_after"]
 
 _PORTS = {"ws": 80, "wss": 443}
+_WRONG_PLACE = "behind :// it takes a host, or [an IPv6 address], and :port from 0 to 65535"
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: [^\r\n]*)?\r?\n")
 _SECONDS = re.compile(r"\d{1,9}")
@@ -36,11 +38,11 @@ class Address:
         resource: path and query of the request.
     """
 
-    url: str
+    url: str = attrs.field(repr=shown)
     secure: bool
     host: str
     port: int
-    resource: str
+    resource: str = attrs.field(repr=shown)
 
     @property
     def host_header(self) -> str:
@@ -60,15 +62,15 @@ class Address:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"url={url!r} cannot be parsed: {error}") from None
+        except ValueError:  # whose words may hold a part of a password
+            raise ConfigError(f"url={shown(url)!r} cannot be parsed: {_WRONG_PLACE}") from None
         if parts.scheme not in _PORTS:
-            raise ConfigError(f"url={url!r} must begin with ws:// or wss://")
+            raise ConfigError(f"url={shown(url)!r} must begin with ws:// or wss://")
         if not parts.hostname:
-            raise ConfigError(f"url={url!r} names no host")
+            raise ConfigError(f"url={shown(url)!r} names no host")
         resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not resource.isascii() or not resource.isprintable() or " " in resource:
-            raise ConfigError(f"url={url!r} must be percent-encoded behind the host")
+            raise ConfigError(f"url={shown(url)!r} must be percent-encoded behind the host")
         secure = parts.scheme == "wss"
         port = _PORTS[parts.scheme] if port is None else port
         return cls(url, secure, parts.hostname, port, resource)
@@ -105,12 +107,12 @@ def read_head(buffer: bytes | bytearray, url: str) -> Head | None:
         found = _END_OF_HEAD.search(buffer, begin)
         if found is None:
             if len(buffer) - begin > _MOST_HEAD_BYTES:
-                raise ConnectFailed(f"{url}: the HTTP response's head does not end")
+                raise ConnectFailed(f"{shown(url)}: the HTTP response's head does not end")
             return None
         status_line = _STATUS_LINE.match(buffer, begin)
         if status_line is None:
             start = bytes(buffer[begin : begin + 40])
-            raise ConnectFailed(f"{url} does not answer in HTTP/1.1 but with {start!r}")
+            raise ConnectFailed(f"{shown(url)} does not answer in HTTP/1.1 but with {start!r}")
         status = int(status_line[1])
         # RFC 9110 section 15.2: interim responses may precede the final one.
         if status >= 200 or status == 101:

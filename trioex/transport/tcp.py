@@ -138,6 +138,8 @@ async def open_tcp_stream(host: str, port: int, *, known: str | None = None) -> 
         known: an address that worked before: it is tried without looking the name up, and has
             a head start before the name is looked up after all. A dead one costs that much.
 
+    Cancelling it leaves nothing open.
+
     Raises:
         OSError: the name is not known or no address answers.
     """
@@ -149,24 +151,32 @@ async def open_tcp_stream(host: str, port: int, *, known: str | None = None) -> 
 async def _race(known: str, host: str, port: int) -> TCPStream:
     streams: list[trio.SocketStream] = []
     failures: list[OSError] = []
-    async with trio.open_nursery() as nursery:
-        first_failed = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+            first_failed = trio.Event()
 
-        async def attempt(target: str) -> None:
-            try:
-                streams.append(await trio.open_tcp_stream(target, port))
-            except OSError as error:
-                failures.append(error)
-                first_failed.set()
-            else:
-                nursery.cancel_scope.cancel()
+            async def attempt(target: str) -> None:
+                try:
+                    streams.append(await trio.open_tcp_stream(target, port))
+                except OSError as error:
+                    failures.append(error)
+                    first_failed.set()
+                else:
+                    nursery.cancel_scope.cancel()
 
-        nursery.start_soon(attempt, known)
-        with trio.move_on_after(_HEAD_START):
-            await first_failed.wait()
-        nursery.start_soon(attempt, host)
+            nursery.start_soon(attempt, known)
+            with trio.move_on_after(_HEAD_START):
+                await first_failed.wait()
+            nursery.start_soon(attempt, host)
+    except BaseException:
+        _close(streams)  # cancelled, perhaps, when one was open already
+        raise
     if not streams:
         raise failures[-1]
-    for loser in streams[1:]:
-        await trio.aclose_forcefully(loser)
+    _close(streams[1:])
     return TCPStream(streams[0].socket)
+
+
+def _close(streams: list[trio.SocketStream]) -> None:
+    for stream in streams:
+        stream.socket.close()

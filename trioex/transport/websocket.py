@@ -18,6 +18,8 @@ import trio_websocket
 from ..config import Dial, Environment
 from ..errors import ConnectFailed, ConnectionLost
 from ..frames import Batch
+from ..urls import shown
+from .dialing import Dialer
 from .handshake import Address
 from .tap import Deliver, FrameTap
 
@@ -175,12 +177,14 @@ async def open_websocket(
             tap = FrameTap(
                 stream,
                 _out_of_reach(nursery, deliver),
-                url=url,
+                url=shown(url),
                 time_ns=environment.time_ns,
                 max_message_bytes=max_message_bytes,
             )
             connection = await _shake_hands(nursery, tap, address, extra_headers)
             if connection is not None:
+                if isinstance(dial, Dialer):
+                    dial.remember(stream)
                 websocket = WebSocket(connection, tap, close_timeout)
                 yield websocket
                 await websocket.aclose()
@@ -190,7 +194,7 @@ async def open_websocket(
         if connection is not None:
             raise
         # trio-websocket's reader stumbled over a 101 response that is none.
-        raise ConnectFailed(f"{url} does not shake hands as a WebSocket: {group}") from group
+        raise ConnectFailed(f"{shown(url)} does not shake hands as a WebSocket: {group}") from group
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)  # takes no time
@@ -202,7 +206,7 @@ async def _connect(address: Address, dial: Dial) -> trio.abc.Stream:
     try:
         return await dial(address.url)
     except (OSError, trio.BrokenResourceError) as error:
-        raise ConnectFailed(f"cannot connect to {address.url}: {error}") from error
+        raise ConnectFailed(f"cannot connect to {shown(address.url)}: {error}") from error
 
 
 async def _shake_hands(

@@ -1,0 +1,65 @@
+"""`fetch` on the loopback, against servers that would keep it for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import trio
+from trio.testing import MockClock as Clock
+
+from trioex.errors import HttpError
+from trioex.http import fetch
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[trio.abc.Stream], Awaitable[object]]) -> AsyncGenerator[str]:
+    """Serve what `answer` sends to any request; yields the URL."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        async with stream:
+            await stream.receive_some()
+            with suppress(trio.BrokenResourceError):  # a client that has heard enough leaves
+                await answer(stream)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        yield f"http://127.0.0.1:{port}/"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_body_that_trickles_in_has_a_deadline(autojump_clock: Clock) -> None:
+    # The loopback answers in real time, which an autojump clock does not wait for.
+    autojump_clock.autojump_threshold = 0.01
+
+    async def trickle(stream: trio.abc.Stream) -> None:
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            await stream.send_all(b"x")
+            await trio.sleep(5)
+
+    async with serving(trickle) as url:
+        start = trio.current_time()
+        with pytest.raises(HttpError, match="was not over within 30 s") as caught:
+            await fetch(url)
+        assert trio.current_time() - start == pytest.approx(30)
+        assert caught.value.status is None
+
+
+async def test_a_body_without_an_end_is_not_kept() -> None:
+    async def flood(stream: trio.abc.Stream) -> None:
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await stream.send_all(bytes(1 << 20))
+
+    async with serving(flood) as url:
+        with pytest.raises(HttpError, match="the body is larger than"):
+            await fetch(url)
+
+
+async def test_an_address_that_is_none_is_an_http_error() -> None:
+    with pytest.raises(HttpError, match="failed: it is no URL"):
+        await fetch("http://127.0.0.1:http/")
