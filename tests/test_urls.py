@@ -71,12 +71,12 @@ async def hang(url: str) -> trio.abc.Stream:
 
 
 def answering(answer: bytes) -> Callable[[str], Awaitable[trio.abc.Stream]]:
-    """A dial to a server that says this, whatever it is asked, and leaves."""
+    """A dial to a server that says this, whatever it is asked, and no more."""
 
     async def dial(url: str) -> trio.abc.Stream:
         ours, theirs = trio.testing.memory_stream_pair()
         await theirs.send_all(answer)
-        await theirs.aclose()
+        await theirs.send_eof()
         return ours
 
     return dial
