@@ -28,6 +28,10 @@ Deliver: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Called with each batch, in order, by the task that reads; reading waits until it returns."""
 
 
+_TURNS = 8
+"""Of the scheduler, in which somebody who was told of a loss can have sent a request."""
+
+
 class FrameTap(trio.abc.Stream):
     """A stream for trio-websocket that keeps the data for itself.
 
@@ -96,9 +100,11 @@ class FrameTap(trio.abc.Stream):
                 event = self._events.popleft()
                 if isinstance(event, Batch):
                     await self._deliver(event)
-                else:
+                elif isinstance(event, bytes):
                     await trio.lowlevel.checkpoint()
-                    return self._pass_on(event)
+                    return event
+                else:
+                    return await self._answer(event)
             if self._answering:
                 self._exhausted = True  # it came back for more, so it answered
                 self.finished.set()
@@ -128,34 +134,50 @@ class FrameTap(trio.abc.Stream):
         return b""
 
     async def _read(self) -> bytes:
+        cause: Exception | None = None
         try:
             data = bytes(await self._stream.receive_some())
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._break(f"the connection to {self._url} broke: {error}", error)
-            data = b""
+            data, cause = b"", error
         if data:
             self.last_read = trio.current_time()
         else:
-            self._break(f"{self._url} ended the connection without a word")
             self._exhausted = True
-            self._tell()
+            what = f"{self._url} ended the connection without a word"
+            if cause is not None:
+                what = f"the connection to {self._url} broke: {cause}"
+            await self._lose(self._broken(what, cause))
+            self.finished.set()
         return data
 
-    def _pass_on(self, event: Close | FrameError | bytes) -> bytes:
-        if isinstance(event, bytes):
-            return event
+    async def _answer(self, event: Close | FrameError) -> bytes:
+        """Note that the peer ends the connection; return the Close that is to be answered."""
         self._answering = True
         if isinstance(event, FrameError):
-            self.end(FrameError(f"{self._url} broke the protocol: {event}", event.close_code))
-            self._tell()
+            message = f"{self._url} broke the protocol: {event}"
+            await self._lose(FrameError(message, event.close_code))
             return _close_frame(event)
         self.close = event
         words = f" {event.reason!r}" if event.reason else ""
         code = "" if event.code is None else f" with {event.code}{words}"
         message = f"{self._url} closed the connection{code}"
-        self.end(ConnectionLost(message, event.code, event.reason))
-        self._tell()
+        await self._lose(ConnectionLost(message, event.code, event.reason))
         return event.frame
+
+    async def _lose(self, loss: ConnectFailed | ConnectionLost) -> None:
+        """Tell the loss, and let whoever takes over go first.
+
+        To answer and to clear away takes more time than to ask for everything elsewhere.
+        """
+        is_news = not (self.closing or self.ended.is_set())
+        try:
+            if is_news and self.on_loss is not None and isinstance(loss, ConnectionLost):
+                self.on_loss(loss)
+                for _ in range(_TURNS):
+                    await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self.end(loss)
 
     # Ending
 
@@ -167,15 +189,14 @@ class FrameTap(trio.abc.Stream):
             for scope in self._waiting:
                 scope.cancel()
 
-    def _tell(self) -> None:
-        if self.on_loss is not None and isinstance(self.loss, ConnectionLost):
-            self.on_loss(self.loss)
-
     def _break(self, message: str, cause: BaseException | None = None) -> None:
+        self.end(self._broken(message, cause))
+        self.finished.set()
+
+    def _broken(self, message: str, cause: BaseException | None) -> ConnectFailed | ConnectionLost:
         loss = ConnectionLost(message) if self.opened else ConnectFailed(message)
         loss.__cause__ = cause
-        self.end(loss)
-        self.finished.set()
+        return loss
 
     @contextmanager
     def cancels(self, scope: trio.CancelScope) -> Generator[None, None, None]:
