@@ -483,14 +483,16 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_outcome(self, line: Line, outcome: Outcome) -> None:
         """Confirm or fail the bindings of one subscription."""
+        level = logging.ERROR if outcome.is_final else logging.WARNING
         for error in self._registry.on_outcome(outcome):
-            _log.error("%s", error)
+            _log.log(level, "%s", error)
             self.on_event(
                 SubscriptionRefused(
                     *self._whose(line.number),
                     error.channel,
                     error.reason,
                     error.code,
+                    outcome.is_final,
                 )
             )
         self._check_ready()

@@ -197,7 +197,10 @@ class Registry:
     # What the exchange says
 
     def on_outcome(self, outcome: Outcome) -> list[SubscriptionRefused]:
-        """Confirm or fail the bindings of a topic; return one error a channel that failed."""
+        """Confirm or fail the bindings of a topic; return one error a channel that was refused.
+
+        A refusal that is not final fails none of them.
+        """
         if outcome.reason is None:
             self._staleness.confirm(outcome.topic, self._config.environment.time_ns())
             self._confirmed.set()
@@ -210,7 +213,8 @@ class Registry:
             if channel not in errors:
                 reason = f"{outcome.reason.strip()}{self._hint(channel)}"
                 errors[channel] = SubscriptionRefused(str(channel), reason, outcome.code)
-            binding.fail(errors[channel])
+            if outcome.is_final:
+                binding.fail(errors[channel])
         return list(errors.values())
 
     def _hint(self, channel: Channel) -> str:
