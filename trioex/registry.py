@@ -168,6 +168,9 @@ class Registry:
         line = self._lines.line_of(topic)
         if line is not None and line.is_confirmed(topic):
             binding.confirm()
+            # Nobody may have held it just now: its unsubscribe had not been sent.
+            if not self._staleness.is_confirmed(topic):
+                self._judge(topic)
 
     def forget(self, binding: Binding[Any]) -> None:
         """A binding ended: remove its routes, and unsubscribe what nobody else wants."""
@@ -202,8 +205,7 @@ class Registry:
         A refusal that is not final fails none of them.
         """
         if outcome.reason is None:
-            self._staleness.confirm(outcome.topic, self._config.environment.time_ns())
-            self._confirmed.set()
+            self._judge(outcome.topic)
         errors: dict[Channel, SubscriptionRefused] = {}
         for binding in list(self._by_topic.get(outcome.topic.name, ())):
             if outcome.reason is None:
@@ -216,6 +218,10 @@ class Registry:
             if outcome.is_final:
                 binding.fail(errors[channel])
         return list(errors.values())
+
+    def _judge(self, topic: Topic) -> None:
+        self._staleness.confirm(topic, self._config.environment.time_ns())
+        self._confirmed.set()
 
     def _hint(self, channel: Channel) -> str:
         symbol = channel.symbol

@@ -214,17 +214,20 @@ class Outlet:
 
 @attrs.define(eq=False)
 class Route:
-    """What happens to the pushes of one topic.
+    """What happens to the pushes with one key.
 
     Attributes:
-        outlets: in the order of binding.
+        topics: what is bound of the topics that share the key; the last one when none is.
+        bound: who asked for which of them.
+        outlets: these and the general ones, in the order of binding.
         merger: drops copies and finds gaps, where there can be any.
         heard: when its last push was read, ns since the epoch; 0 before the first.
         undecodable: pushes of the topic that were not what it promises.
     """
 
-    topic: Topic
+    topics: tuple[Topic, ...]
     decode: Decoder
+    bound: dict[Outlet, Topic] = attrs.field(factory=dict["Outlet", Topic])
     outlets: tuple[Outlet, ...] = ()
     merger: Merger | None = None
     heard: int = 0
@@ -244,6 +247,10 @@ class _General:
 
     def wants(self, topic: Topic) -> bool:
         return topic.channel.type == self.channel.type and self.parameters.accepts(topic.parameters)
+
+    def fits(self, route: Route) -> bool:
+        """Whether any of the topics of a route is wanted; their pushes are the same."""
+        return any(map(self.wants, route.topics))
 
 
 class Router:
@@ -286,16 +293,24 @@ class Router:
         route = self._routes.get(topic.key)
         if route is None:
             route = self._open(topic)
-        route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+        route.bound[outlet] = topic
+        self._arrange(route)
         return route
+
+    def _arrange(self, route: Route) -> None:
+        """See who gets the pushes of a route."""
+        if route.bound:
+            route.topics = tuple({topic.name: topic for topic in route.bound.values()}.values())
+        general = (each.outlet for each in self._general if each.fits(route))
+        route.outlets = tuple(sorted((*route.bound, *general), key=_by_sequence))
 
     def bind_general(self, channel: Channel, parameters: Parameters, outlet: Outlet) -> None:
         """Add an outlet for every message of the kind, whatever its symbol."""
         general = _General(channel, parameters, outlet)
         self._general.append(general)
         for route in self._routes.values():
-            if general.wants(route.topic):
-                route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+            if general.fits(route):
+                self._arrange(route)
 
     def unbind(self, outlet: Outlet) -> None:
         """Remove an outlet from wherever it is, and close it."""
@@ -303,13 +318,15 @@ class Router:
         self._general = [each for each in self._general if each.outlet is not outlet]
         for key, route in list(self._routes.items()):
             if outlet in route.outlets:
-                route.outlets = tuple(each for each in route.outlets if each is not outlet)
+                route.bound.pop(outlet, None)
+                self._arrange(route)
                 if not route.outlets:
                     del self._routes[key]
 
     def _open(self, topic: Topic) -> Route:
         decode = self._venue.decoder(topic, self._number_type)
-        route = Route(topic, decode, tuple(g.outlet for g in self._general if g.wants(topic)))
+        route = Route((topic,), decode)
+        self._arrange(route)
         if topic.channel.type is PublicChannelType.ORDERBOOK:
             self._merge(route)
         self._routes[topic.key] = route
@@ -330,7 +347,7 @@ class Router:
                 self._merge(route)
 
     def _merge(self, route: Route) -> None:
-        channel = route.topic.channel
+        channel = route.topics[0].channel
         route.merger = Merger(
             partial(self._on_gap, channel),
             is_chain=channel.type is PublicChannelType.ORDERBOOK,
