@@ -158,6 +158,27 @@ def test_a_hole_is_not_waited_for_longer_than_a_second() -> None:
     assert len(harness.out) == 3
 
 
+def test_a_hole_is_not_waited_for_longer_though_nothing_more_comes() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    harness.take(0, BookDelta(*X, 0, 5 * 10**9, (), (), 5, 6))
+    assert harness.merger.expire(6 * 10**9) == ()
+    assert [m.last_version for m in harness.merger.expire(6 * 10**9 + 1)] == [6]
+    assert harness.gaps == [(4, 4)]
+    assert harness.merger.expire(60 * 10**9) == ()
+    harness.take(1, delta(7, 7))
+    assert harness.merger.version == 7
+
+
+def test_a_wall_clock_that_is_set_back_holds_nothing_back() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    harness.take(0, BookDelta(*X, 0, 5 * 10**9, (), (), 5, 6))
+    assert len(harness.merger.expire(10**9)) == 1
+
+
 def test_what_is_held_is_bounded() -> None:
     harness = Harness(is_chain=True)
     harness.take(0, delta(1, 1))

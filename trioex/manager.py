@@ -67,6 +67,9 @@ ConnectionHandlers: TypeAlias = Handler | Iterable[Handler]
 _EVENT_QUEUE = 1024
 """Events a slow connection handler may be behind; the oldest are dropped beyond."""
 
+_WATCH_COPIES_S = 1.0
+"""How often to see whether a message waits in vain for a copy of the one before it."""
+
 
 class BaseWebsocketInterface(abc.ABC):
     """Something handlers can be bound to: channels in, typed messages out."""
@@ -354,7 +357,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     lines.start_soon(self._expire_requests)
-                    lines.start_soon(self._watch_channels, ending := trio.CancelScope())
+                    lines.start_soon(self._watch, ending := trio.CancelScope())
                     await self._wait_ready()
                     if self._failure is None:
                         task_status.started(self)
@@ -391,9 +394,18 @@ class WebSocketManager(BaseWebsocketInterface):
         self._check_open()
         self._lines.rotate()
 
-    async def _watch_channels(self, scope: trio.CancelScope) -> None:
+    async def _watch(self, scope: trio.CancelScope) -> None:
         with scope:
-            await self._registry.watch(self._on_channel, lambda: self.is_behind)
+            async with trio.open_nursery() as watches:
+                watches.start_soon(self._registry.watch, self._on_channel, lambda: self.is_behind)
+                watches.start_soon(self._watch_copies)
+
+    async def _watch_copies(self) -> None:
+        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
+        while True:
+            await trio.sleep(_WATCH_COPIES_S)
+            if not self.is_behind:
+                self._router.expire(self.config.environment.time_ns())
 
     def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
         channel = str(topic.channel)

@@ -146,6 +146,17 @@ class Merger:
             seen.brought.pop(leg, None)
         return self._give_up_waiting() if self._is_hopeless() else ()
 
+    def expire(self, now: int) -> Sequence[MarketMessage]:
+        """Return what waited in vain for too long, while nothing came that would have told.
+
+        Args:
+            now: wall time, ns since the epoch, as the receive times of messages.
+        """
+        # A wall clock that was set back says nothing; to go on is the safe side.
+        if self._held and not 0 <= now - self._held[0].receive_time <= _LONGEST_HELD_NS:
+            return self._give_up_waiting()
+        return ()
+
     # Chains of deltas
 
     def _take_delta(

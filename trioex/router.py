@@ -366,6 +366,12 @@ class Router:
             if route is not None and route.merger is not None:
                 self._deliver(route, route.merger.leave(leg))
 
+    def expire(self, now: int) -> None:
+        """Deliver what waited too long for another leg; `now` is wall time, ns."""
+        for route in list(self._routes.values()):
+            if route.merger is not None and (ready := route.merger.expire(now)):
+                self._deliver(route, ready)
+
     @property
     def duplicates(self) -> int:
         """Copies dropped on the topics bound now."""
