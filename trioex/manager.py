@@ -365,7 +365,7 @@ class WebSocketManager(BaseWebsocketInterface):
                     self._state = _State.ENDING
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
-                    self._registry.stop_looking_up()
+                    self._registry.wind_up()
                     self._lines.stop()
                     ending.cancel()
                 self._channel.close()
@@ -423,6 +423,7 @@ class WebSocketManager(BaseWebsocketInterface):
         if self._state is _State.NEW:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before it ran"))
+            self._registry.give_up()
             self._closed.set()
         self._end(None)
         if any(binding.is_serving for binding in self._registry.bindings):

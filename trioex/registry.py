@@ -289,8 +289,10 @@ class Registry:
         if self._nursery is not None and self.is_running:
             self._nursery.start_soon(binding.run)
 
-    def stop_looking_up(self) -> None:
-        """No symbol is looked up any more."""
+    def wind_up(self) -> None:
+        """The end begins: nothing is bound and no symbol looked up any more."""
+        for binding in self._bindings:
+            binding.outlet.is_ending = True
         if self._looking_up is not None:
             self._looking_up.cancel()
 

@@ -22,7 +22,7 @@ import attrs
 
 from .channels import Channel, Parameters, PublicChannelType
 from .config import ErrorPolicy, OverflowPolicy
-from .errors import DecodeError, QueueOverflow
+from .errors import DecodeError, ManagerClosed, QueueOverflow
 from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
 from .merge import Merger
@@ -174,9 +174,19 @@ class Outlet:
         on_failed: called with an exception that ends the binding (`unbind`).
         on_coroutine: called with what a sync handler returned when it is awaitable.
         label: for messages to people.
+        is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
     """
 
-    __slots__ = ("label", "on_coroutine", "on_error", "on_failed", "put", "queue", "sequence")
+    __slots__ = (
+        "is_ending",
+        "label",
+        "on_coroutine",
+        "on_error",
+        "on_failed",
+        "put",
+        "queue",
+        "sequence",
+    )
 
     def __init__(
         self,
@@ -190,6 +200,7 @@ class Outlet:
     ) -> None:
         self.sequence = sequence
         self.label = label
+        self.is_ending = False
         self.on_error = on_error
         self.on_failed = on_failed
         self.on_coroutine = on_coroutine
@@ -197,7 +208,14 @@ class Outlet:
         self.put: Put = target.put if isinstance(target, MessageQueue) else target
 
     def failed(self, error: Exception) -> None:
-        """Apply the error policy: raise on, log, or log and end the binding."""
+        """Apply the error policy: raise on, log, or log and end the binding.
+
+        `ManagerClosed` in a handler at work while the manager ends is as a cancellation: that
+        it can bind nothing more ends what it was doing, and is no error.
+        """
+        if self.is_ending and isinstance(error, ManagerClosed):
+            _log.debug("the handler of %s stopped short: %s", self.label, error)
+            return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
         _log.error("the handler of %s raised", self.label, exc_info=error)
