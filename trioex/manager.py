@@ -117,7 +117,8 @@ class ManagerStatistics:
         duplicates: copies that came over a second connection and were dropped.
         undecodable: pushes that were not what their channel promises.
         skipped: frames that were neither push nor control, by reason.
-        waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most.
+        waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most; the memory
+            it takes, which for small frames is more than what is in them.
         lines: one each connection.
         bindings: by `str(binding)`, in the order of binding.
     """
@@ -567,7 +568,7 @@ class WebSocketManager(BaseWebsocketInterface):
             except trio.EndOfChannel:
                 return
             await self._route(source, batch)
-            channel.routed(batch)
+            channel.routed()
 
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Departure):
