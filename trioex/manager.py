@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, cast
 
 import attrs
@@ -641,7 +641,7 @@ class WebSocketManager(BaseWebsocketInterface):
             empty=router.empty,
             duplicates=router.duplicates,
             undecodable=router.undecodable,
-            skipped=dict(router.skipped),
+            skipped=MappingProxyType(dict(router.skipped)),
             waiting_bytes=self._channel.waiting,
             peak_waiting_bytes=self._channel.peak,
             lines=tuple(line.statistics() for line in self._lines),
