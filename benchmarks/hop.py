@@ -46,7 +46,7 @@ async def _hops(count: int) -> dict[str, float]:
         while True:
             _, batch = await channel.receive()
             waits.append(time.perf_counter_ns() - batch.received)
-            channel.routed(batch)
+            channel.routed()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(route)

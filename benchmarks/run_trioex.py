@@ -63,7 +63,7 @@ def frames(spec: Spec) -> dict[str, float]:
                 _, batch = await channel.receive()
                 for frame in batch.frames:
                     meter(frame)
-                channel.routed(batch)
+                channel.routed()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(route)

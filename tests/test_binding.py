@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import traceback
+import weakref
+
 import pytest
 import trio
 import trio.testing
@@ -9,7 +13,16 @@ from scenario import ignore, running, told, wait_until
 from support import Collector
 from trio.testing import MockClock as Clock
 
-from trioex import BindingError, BindingState, Environment, ManagerClosed
+from trioex import (
+    BindingError,
+    BindingState,
+    Environment,
+    ExchangeConfig,
+    ManagerClosed,
+    WebSocketManager,
+)
+from trioex.channels import Channel, Parameters
+from trioex.errors import SubscriptionRefused
 from trioex.events import Disconnected, Reconnected
 
 VENUES = ("mexc", "gateio")
@@ -193,3 +206,162 @@ async def test_a_manager_that_ends_wakes_whoever_waits(
             nursery.start_soon(iterate, ws.bind(OTHER))
             await trio.testing.wait_all_tasks_blocked()
     assert sorted(outcomes) == ["closed", "ended"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("on_error", ["raise", "log", "unbind"])
+async def test_a_handler_that_binds_while_the_manager_ends_has_done_nothing_wrong(
+    is_async: bool,
+    on_error: str,
+    virtual: Environment,
+    autojump_clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = Collector()
+    ending = False
+
+    def bind(message: object) -> None:
+        if ending:
+            try:
+                ws.bind(OTHER, ignore)
+            except ManagerClosed as error:
+                refused(error)
+                raise
+
+    async def handler(message: object) -> None:
+        await trio.sleep(0.2)  # what waits is drained after the end began
+        bind(message)
+
+    async with running("gateio", virtual, pace=20.0) as (_, ws, _):
+        if is_async:
+            binding = await ws.bind(CHANNEL, handler, on_error=on_error)
+        else:
+            slow = await ws.bind(CHANNEL, handler, queue_size=1)
+            binding = await ws.bind(CHANNEL, bind, on_error=on_error)
+            await wait_until(lambda: ws.statistics().waiting_bytes > 0)
+            assert slow.state is BindingState.CONFIRMED
+        await wait_until(lambda: is_async or ws.statistics().waiting_bytes > 2000)
+        await trio.sleep(1)
+        ending = True
+    assert refused
+    assert binding.state is BindingState.UNBOUND
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+async def test_a_handler_that_meets_the_end_of_another_manager_is_judged_as_ever(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    async with running("gateio", virtual, pace=20.0) as (_, other, _):
+        pass
+
+    async with running("gateio", virtual, pace=20.0) as (_, ws, _):
+        binding = ws.bind(CHANNEL, lambda _: other.bind(CHANNEL, ignore), on_error="unbind")
+        await wait_until(lambda: binding.has_ended)
+        with pytest.raises(ManagerClosed):
+            await binding
+
+
+async def test_who_is_cancelled_gets_no_message_more(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    got = Collector()
+    with trio.CancelScope() as scope:
+
+        async def handler(message: object) -> None:  # without a checkpoint
+            got(message)
+            if len(got) == 3:
+                scope.cancel()
+
+        async with running("gateio", virtual) as (_, ws, _):
+            await ws.bind(CHANNEL, handler)
+            frame, _ = ws.venue.sample(ws.venue.topic(Channel.parse(CHANNEL), Parameters()), 10**18)
+            async with trio.open_nursery() as nursery:
+                for _ in range(9):
+                    nursery.start_soon(ws.process_test_message, frame)
+                await trio.sleep(60)
+    assert len(got) == 3
+
+
+class Handler:
+    """A handler that can be referred to weakly."""
+
+    def __call__(self, message: object) -> None:
+        """Do nothing."""
+
+    async def wait(self, message: object) -> None:
+        """Do nothing, but wait."""
+        await trio.lowlevel.checkpoint()
+
+    def fail(self, message: object) -> None:
+        """Fail at the first message."""
+        raise RuntimeError("no more")
+
+
+@pytest.mark.parametrize("method", ["__call__", "wait", "fail"])
+@pytest.mark.parametrize("end", ["unbind", "manager", "never ran"])
+async def test_a_binding_that_has_ended_lets_its_handler_go(
+    end: str,
+    method: str,
+    virtual: Environment,
+    autojump_clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("CRITICAL", "trioex.router")  # a record kept would hold the frames
+    handler = Handler()
+    seen = weakref.ref(handler)
+    called = getattr(handler, method)
+    if end == "never ran":
+        ws = WebSocketManager(ExchangeConfig(exchange="gateio"))
+        binding = ws.bind(CHANNEL, called, on_error="unbind")
+        await ws.aclose()
+    else:
+        async with running("gateio", virtual, pace=20.0) as (_, ws, _):
+            binding = await ws.bind(CHANNEL, called, on_error="unbind")
+            await trio.sleep(1)
+            if end == "unbind":
+                await ws.unbind(binding)
+    del handler, called
+    gc.collect()
+    assert seen() is None
+    assert binding.handler is None
+    assert binding.has_ended
+
+
+async def test_an_error_that_is_raised_again_and_again_grows_nothing(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    async with running("gateio", virtual, symbols=("BTCUSDT",)) as (_, ws, _):
+        binding = ws.bind("spot.trades.LTCUSDT")
+        raised: list[SubscriptionRefused] = []
+        for wait in (lambda: binding, binding.__anext__) * 20:
+            with pytest.raises(SubscriptionRefused, match="LTC_USDT") as info:
+                await wait()
+            raised.append(info.value)
+        assert len({id(each) for each in raised}) == len(raised)
+        depths = [len(list(traceback.walk_tb(each.__traceback__))) for each in raised]
+        assert max(depths[:2]) == max(depths)
+        assert raised[0].args == raised[-1].args
+
+
+class Odd(Exception):
+    """An exception that cannot be copied."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__("a", "b", "c")
+        self.why = why
+
+
+async def test_an_exception_that_cannot_be_copied_is_raised_all_the_same(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    def handler(message: object) -> None:
+        raise Odd(why="so")
+
+    async with running("gateio", virtual, pace=20.0) as (_, ws, _):
+        binding = ws.bind(CHANNEL, handler, on_error="unbind")
+        await wait_until(lambda: binding.has_ended)
+        for _ in range(3):
+            with pytest.raises(Odd) as info:
+                await binding
+            assert info.value.why == "so"
+            assert len(list(traceback.walk_tb(info.value.__traceback__))) < 8

@@ -256,6 +256,10 @@ async def test_statistics_are_a_snapshot_and_count_right(
         before = ws.statistics()
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             before.frames = 0  # type: ignore[misc]
+        with pytest.raises(TypeError):
+            before.skipped["a reason"] = 1  # type: ignore[index]
+        await ws.process_test_message('{"what":"nobody knows"}')
+        assert (len(before.skipped), len(ws.statistics().skipped)) == (0, 1)
         for count in range(1, 4):
             simulator.disconnect("drop")
             await events.wait(told(Reconnected, count))
@@ -265,7 +269,7 @@ async def test_statistics_are_a_snapshot_and_count_right(
         assert before.lines[0].connections == 1, "it is as it was"
         assert after.lines[0].connections == 4
         assert after.answers == after.lines[0].answers == 5
-        assert (after.unrouted, after.undecodable, after.skipped) == (0, 0, {})
+        assert (after.unrouted, after.undecodable, len(after.skipped)) == (0, 0, 1)
         assert after.frames > before.frames
         assert after.lines[0].wanted == after.lines[0].confirmed == 2
         assert [name for name, _ in after.bindings] == [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import pytest
 import trio
 import trio.testing
@@ -9,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioex.frames import Batch
-from trioex.handoff import FrameChannel
+from trioex.handoff import FrameChannel, cost
 
 
 def batch(size: int, content: bytes = b"x") -> Batch:
-    return Batch(True, [content], 0, size)
+    """A batch that costs so many hundred bytes, all told."""
+    return Batch(True, [content], 0, 100 * size - cost(Batch(True, [content], 0, 0)))
 
 
 def make(
     bound: int = 1000, told: list[int] | None = None, sieved: list[str] | None = None
 ) -> FrameChannel[str]:
     return FrameChannel(
-        bound,
+        100 * bound,
         (lambda waiting: None) if told is None else told.append,
         (lambda batch, source: None)
         if sieved is None
@@ -34,11 +38,11 @@ async def test_batches_come_out_in_the_order_they_went_in() -> None:
         await channel.send(str(number), batch(10))
     assert not channel.is_empty
     for number in range(5):
-        source, each = await channel.receive()
+        source, _ = await channel.receive()
         assert source == str(number)
-        channel.routed(each)
+        channel.routed()
     assert channel.is_empty
-    assert (channel.waiting, channel.peak) == (0, 50)
+    assert (channel.waiting, channel.peak) == (0, 5000)
 
 
 async def test_a_reader_waits_at_the_bound_until_there_is_room(autojump_clock: object) -> None:
@@ -54,11 +58,11 @@ async def test_a_reader_waits_at_the_bound_until_there_is_room(autojump_clock: o
         nursery.start_soon(read, "second", 60)
         await trio.testing.wait_all_tasks_blocked()
         assert not done
-        assert channel.waiting == 60
-        _, each = await channel.receive()
+        assert channel.waiting == 6000
+        await channel.receive()
         await trio.testing.wait_all_tasks_blocked()
         assert not done, "what is being routed takes room still"
-        channel.routed(each)
+        channel.routed()
         await trio.testing.wait_all_tasks_blocked()
         assert done == ["second"]
 
@@ -69,11 +73,11 @@ async def test_a_batch_larger_than_the_bound_goes_through_alone(autojump_clock: 
     with trio.move_on_after(1) as scope:
         await channel.send("huge", batch(1000))
     assert scope.cancelled_caught
-    assert channel.waiting == 10, "cancelled while waiting, it sends nothing"
-    _, each = await channel.receive()
-    channel.routed(each)
+    assert channel.waiting == 1000, "cancelled while waiting, it sends nothing"
+    await channel.receive()
+    channel.routed()
     await channel.send("huge", batch(1000))
-    assert channel.peak == 1000
+    assert channel.peak == 100_000
 
 
 async def test_half_of_the_bound_is_told_each_time_it_is_passed() -> None:
@@ -81,12 +85,13 @@ async def test_half_of_the_bound_is_told_each_time_it_is_passed() -> None:
     channel = make(100, told)
     for _ in range(9):
         await channel.send("a", batch(10))
-    assert told == [50], "once, not with each batch"
+    assert told == [5000], "once, not with each batch"
     while not channel.is_empty:
-        channel.routed((await channel.receive())[1])
+        await channel.receive()
+        channel.routed()
     await channel.send("a", batch(10))
     await channel.send("a", batch(70))
-    assert told == [50, 80], "and again the next time"
+    assert told == [5000, 8000], "and again the next time"
 
 
 async def test_after_closing_what_waits_is_still_to_be_had() -> None:
@@ -124,7 +129,7 @@ def test_each_batch_is_looked_through_once_at_most_and_none_that_waits_is_missed
         sent = 0
         for step in steps:
             if step == "send":
-                await channel.send(str(sent), batch(1))
+                await channel.send(str(sent), batch(4))
                 waits.append(str(sent))
                 sent += 1
             elif step == "wait":
@@ -132,11 +137,44 @@ def test_each_batch_is_looked_through_once_at_most_and_none_that_waits_is_missed
             elif step == "go on":
                 channel.is_sieving = False
             elif waits:
-                source, each = await channel.receive()
-                channel.routed(each)
+                source, _ = await channel.receive()
+                channel.routed()
                 assert source == waits.pop(0)
             if channel.is_sieving:
                 assert set(waits) <= set(sieved)
             assert len(set(sieved)) == len(sieved)
 
     trio.run(main)
+
+
+async def test_the_bound_is_one_of_memory() -> None:
+    """However small its frames are: a million of one byte are not a megabyte."""
+
+    def small() -> Batch:
+        return Batch(True, [bytes([number]) * 3 for number in range(3)], time.time_ns(), 9)
+
+    bound = 1 << 20
+    channel = FrameChannel[None](bound, lambda waiting: None, lambda batch, source: None)
+    tracemalloc.start()
+    try:
+        while channel.waiting + cost(small()) <= bound:
+            await channel.send(None, small())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert bound * 0.7 < peak < bound * 1.2
+
+
+async def test_what_a_sieve_took_out_is_room_again_with_the_rest() -> None:
+    def take(batch: Batch, source: str) -> None:
+        batch.frames.clear()
+
+    channel = FrameChannel[str](10_000, lambda waiting: None, take)
+    await channel.send("a", batch(10))
+    await channel.send("b", batch(10))
+    channel.sieve_all()
+    for _ in range(2):
+        await channel.receive()
+        channel.routed()
+    assert channel.waiting == 0
+    assert channel.is_empty

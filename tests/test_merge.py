@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 
@@ -158,6 +159,27 @@ def test_a_hole_is_not_waited_for_longer_than_a_second() -> None:
     assert len(harness.out) == 3
 
 
+def test_a_hole_is_not_waited_for_longer_though_nothing_more_comes() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    harness.take(0, BookDelta(*X, 0, 5 * 10**9, (), (), 5, 6))
+    assert harness.merger.expire(6 * 10**9) == ()
+    assert [m.last_version for m in harness.merger.expire(6 * 10**9 + 1)] == [6]
+    assert harness.gaps == [(4, 4)]
+    assert harness.merger.expire(60 * 10**9) == ()
+    harness.take(1, delta(7, 7))
+    assert harness.merger.version == 7
+
+
+def test_a_wall_clock_that_is_set_back_holds_nothing_back() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 3))
+    harness.take(0, BookDelta(*X, 0, 5 * 10**9, (), (), 5, 6))
+    assert len(harness.merger.expire(10**9)) == 1
+
+
 def test_what_is_held_is_bounded() -> None:
     harness = Harness(is_chain=True)
     harness.take(0, delta(1, 1))
@@ -191,3 +213,58 @@ def test_copies_cut_elsewhere_do_no_harm() -> None:
     harness.take(0, delta(6, 10))
     assert harness.merger.version == 10
     assert harness.gaps == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["bring", "bring", "bring", "leave"]), st.integers(0, 3))
+        | st.tuples(st.just("join"), st.integers(0, 3)),
+        max_size=60,
+    ),
+    st.lists(st.integers(0, 2), min_size=60, max_size=60),
+)
+def test_what_is_counted_is_as_by_the_book_whoever_joins_and_leaves(
+    steps: list[tuple[str, int]], prices: list[int]
+) -> None:
+    """Beside the plainest way to count: everything kept, each leg's number spelled out."""
+    harness = Harness()
+    born: dict[int, int] = {}
+    delivered: Counter[int] = Counter()
+    brought: Counter[tuple[int, int]] = Counter()
+    joined: dict[int, int] = {}
+    for (step, leg), price in zip(steps, prices, strict=False):
+        if step == "leave":
+            harness.merger.leave(leg)
+            joined.pop(leg, None)
+            for key in [key for key in brought if key[0] == leg]:
+                del brought[key]
+            continue
+        since = joined.setdefault(leg, sum(delivered.values()))
+        if step == "join":
+            harness.merger.join(leg)
+            continue
+        if price not in born:
+            born[price] = sum(delivered.values())
+        elif (leg, price) not in brought and born[price] < since:
+            brought[leg, price] = delivered[price] - 1
+        brought[leg, price] += 1
+        is_fresh = brought[leg, price] > delivered[price]
+        delivered[price] += is_fresh
+        assert harness.merger.take(leg, [trade(price)]) == ([trade(price)] if is_fresh else [])
+
+
+def test_what_is_remembered_is_bounded_and_small() -> None:
+    harness = Harness()
+    harness.take(0, trade(0.5))
+    tracemalloc.start()
+    try:
+        for number in range(3 * 4096):
+            for leg in (0, 1):
+                harness.merger.take(leg, [trade(number + 0.25)])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4096 * 150, "most of it is the dictionary's own"
+    for number in range(3 * 4096 - 2048, 3 * 4096):
+        assert harness.merger.take(1, [trade(number + 0.25)]), "the second of this leg"
+        assert not harness.merger.take(0, [trade(number + 0.25)]), "and its copy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from scenario import QUIET, ignore, of, running, told, wait_until
 from support import Collector, client_tasks, wait_left
 from trio.testing import MockClock as Clock
 
-from trioex import Environment, WebSocketManager
+from trioex import BindingState, Environment, WebSocketManager
 from trioex.errors import AuthenticationFailed, HandshakeRejected, Verdict
-from trioex.events import Disconnected, Reconnected
+from trioex.events import Disconnected, Reconnected, Rotated, SubscriptionRefused
 from trioex.simulator import Simulator, open_simulator
 
 VENUES = ("mexc", "gateio")
@@ -420,3 +421,46 @@ async def wait_settled(simulator: Simulator, ws: WebSocketManager) -> None:
         ):
             await trio.sleep(0.01)
     await trio.sleep(0.05)  # the simulator closes its end a moment after it forgot it
+
+
+def busy(connection: object, frame: Any) -> list[Any]:
+    """What a server says that cannot subscribe anybody just now."""
+    if not isinstance(frame, str) or '"event":"subscribe"' not in frame:
+        return [frame]
+    answer = json.loads(frame)
+    answer["error"], answer["result"] = {"code": 3, "message": "busy"}, {"status": "fail"}
+    return [json.dumps(answer, separators=(",", ":"))]
+
+
+async def test_what_was_confirmed_outlives_a_refusal_of_the_moment(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    got = Collector()
+    async with running("gateio", virtual, pace=5.0) as (simulator, ws, events):
+        binding = await ws.bind("spot.trades.BTCUSDT", got)
+        simulator.tamper = busy
+        simulator.disconnect("drop")
+        await events.wait(told(SubscriptionRefused, 3))
+        refused = of(SubscriptionRefused, events)
+        assert {(each.code, each.reason, each.is_final) for each in refused} == {(3, "busy", False)}
+        assert refused[2].time - refused[1].time > refused[1].time - refused[0].time
+        assert binding.state is BindingState.PENDING
+        assert not of(Reconnected, events)
+        simulator.tamper = None
+        await binding
+        assert of(Reconnected, events)
+        got.clear()
+        await got.wait(3)
+
+
+async def test_a_leg_that_is_refused_for_the_moment_takes_over_from_nobody(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    async with running("gateio", virtual) as (simulator, ws, events):
+        await ws.bind("spot.trades.BTCUSDT", ignore)
+        simulator.tamper = busy
+        ws.rotate()
+        await trio.sleep(60)
+        assert not of(Rotated, events)
+        simulator.tamper = None
+        await events.wait(told(Rotated))

@@ -474,3 +474,31 @@ async def test_after_whatever_happened_everything_is_as_it_was(
         assert sum(isinstance(each, Leg) for each in objects) == legs
         assert sum(isinstance(each, Merger) for each in objects) <= len(bound)
     assert not client_tasks()
+
+
+async def test_a_hole_before_silence_is_told_within_seconds(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    """Both legs lose an update, one brings the next, and then the market is quiet."""
+    got = Collector()
+    async with running("gateio", virtual, redundancy="hot") as (simulator, ws, events):
+        await ws.bind("spot.orderbook.BTCUSDT", got)
+        first = simulator.connections[0]
+        await got.wait(5)
+        pushes = 0
+
+        def lose(connection: object, frame: Any) -> list[Any]:
+            nonlocal pushes
+            if "order_book_update" not in str(frame):
+                return [frame]
+            pushes += connection is first
+            return [frame] if connection is first and pushes == 2 else []
+
+        simulator.tamper = lose
+        got.clear()
+        await wait_until(lambda: pushes >= 2)
+        started = trio.current_time()
+        await got.wait(1)
+        assert trio.current_time() - started < 3
+        (gap,) = of(Gap, events)
+        assert gap.last_version == got[0].first_version - 1

@@ -12,6 +12,7 @@ from trioex.channels import Channel, Parameters
 from trioex.config import ErrorPolicy, OverflowPolicy
 from trioex.errors import DecodeError, QueueOverflow
 from trioex.exchanges.base import Answer, Control, Skipped, Topic
+from trioex.exchanges.gateio.spot import GateioSpot
 from trioex.exchanges.mexc.spot import MexcSpot
 from trioex.messages import MarketMessage
 from trioex.router import MessageQueue, Outlet, Router
@@ -275,3 +276,41 @@ def test_decode_errors_name_the_topic() -> None:
     decode = VENUE.decoder(topic(), float)
     with pytest.raises(DecodeError, match="BTCUSDT"):
         decode(push()[:-3], 0)
+
+
+def test_a_general_outlet_hears_what_is_bound_of_the_topics_that_share_a_key() -> None:
+    """Pushes of Gate.io do not tell one speed of a book from the other."""
+    venue = GateioSpot()
+
+    def speed(value: str) -> Parameters:
+        return Parameters(speed=value)
+
+    channel = Channel.parse("spot.orderbook_snapshot.BTCUSDT")
+    fast, slow = (venue.topic(channel, speed(value)) for value in ("100ms", "1000ms"))
+    assert fast.key == slow.key
+    harness = Harness()
+    harness.router = router = Router(venue, float, lambda *gap: None)
+    heard: list[str] = []
+    kind = Channel.parse("spot.orderbook_snapshot")
+    router.bind_general(kind, speed("1000ms"), harness.outlet(lambda _: heard.append("slow")))
+    router.bind_general(kind, speed("100ms"), harness.outlet(lambda _: heard.append("fast")))
+
+    def route() -> list[str]:
+        heard.clear()
+        frames = router.begin([venue.sample(fast, 10**18)[0]])
+        assert not router.feed(frames, True, 1, harness)
+        return heard
+
+    outlets = [harness.outlet(lambda _: None) for _ in range(3)]
+    router.bind(fast, outlets[0])
+    assert route() == ["fast"]
+    router.bind(slow, outlets[1])
+    assert route() == ["slow", "fast"]
+    router.unbind(outlets[0])
+    assert route() == ["slow"], "the other is not subscribed any more"
+    router.bind_general(kind, Parameters(), harness.outlet(lambda _: heard.append("any")))
+    assert route() == ["slow", "any"]
+    router.unbind(outlets[1])
+    assert route() == ["slow", "any"], "what was on its way"
+    router.bind(fast, outlets[2])
+    assert route() == ["fast", "any"]

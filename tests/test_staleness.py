@@ -157,3 +157,23 @@ async def test_what_was_unbound_is_not_judged(virtual: Environment, autojump_clo
         assert not of(ChannelLive, events)
         await ws.bind(TICKER, ignore)
         assert ws.channel_state(TICKER) is ChannelState.PENDING, "it begins anew"
+
+
+@pytest.mark.parametrize("redundancy", ["none", "standby", "hot"])
+async def test_what_is_bound_anew_before_its_unsubscribe_went_out_is_judged(
+    redundancy: str, virtual: Environment, autojump_clock: Clock
+) -> None:
+    got = Collector()
+    async with running("gateio", virtual, pace=5.0, stale_after=4.0, redundancy=redundancy) as (
+        simulator,
+        ws,
+        events,
+    ):
+        binding = await ws.bind(TRADES, ignore)
+        await trio.sleep(1)
+        binding.unbind()
+        ws.bind(TRADES, got)
+        await got.wait(1)
+        assert ws.channel_state(TRADES) is ChannelState.LIVE
+        simulator.tamper = lambda _, frame: () if is_push_of(frame, "trades") else (frame,)
+        await events.wait(told(ChannelStale))

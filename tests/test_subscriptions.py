@@ -175,6 +175,62 @@ def test_silence_is_asked_again_and_called_a_refusal_in_the_end() -> None:
     assert not subscriptions
 
 
+def test_a_refusal_of_the_moment_is_told_and_asked_again_less_and_less_often() -> None:
+    subscriptions = Subscriptions(VENUE)
+    subscriptions.want(topic())
+    (request,) = asked(subscriptions)
+    pauses: list[int] = []
+    for _ in range(6):
+        busy = Answer(request.id, reason="busy", code=3, is_transient=True)
+        (outcome,) = subscriptions.answer(busy)
+        assert (outcome.reason, outcome.code, outcome.is_final) == ("busy", 3, False)
+        assert not subscriptions.settled
+        pauses.append(0)
+        requests: list[Request] = []
+        while not requests:
+            assert subscriptions.expire(before=-1.0) == []
+            requests = asked(subscriptions)
+            pauses[-1] += 1
+        (request,) = requests
+    assert pauses == [1, 2, 4, 8, 12, 12]
+    subscriptions.answer(Answer(request.id))
+    assert subscriptions.settled
+
+
+def test_a_topic_that_was_put_off_is_let_go_without_a_word() -> None:
+    subscriptions = Subscriptions(VENUE)
+    subscriptions.want(topic())
+    (request,) = asked(subscriptions)
+    subscriptions.answer(Answer(request.id, reason="busy", is_transient=True))
+    subscriptions.unwant(topic())
+    assert asked(subscriptions) == []
+    assert subscriptions.expire(before=1e9) == []
+
+
+def test_a_new_connection_asks_at_once_for_what_the_old_one_put_off() -> None:
+    subscriptions = Subscriptions(VENUE)
+    subscriptions.want(topic())
+    (request,) = asked(subscriptions)
+    subscriptions.answer(Answer(request.id, reason="busy", is_transient=True))
+    subscriptions.reset()
+    assert [each.topics for each in asked(subscriptions)] == [(topic(),)]
+
+
+def test_a_late_answer_decides_nothing_about_another_request_of_its_channel() -> None:
+    subscriptions = Subscriptions(VENUE)
+    first, second = topic("BTCUSDT"), topic("ETHUSDT")
+    subscriptions.want(first)
+    (late,) = asked(subscriptions, now=0.0)
+    subscriptions.want(second)
+    (request,) = asked(subscriptions, now=9.0)
+    subscriptions.expire(before=5.0)
+    scope = second.name.split(" ")[0]
+    assert subscriptions.answer(Answer(late.id, reason="unknown", code=2, scope=scope)) == []
+    assert subscriptions.unmatched == 1
+    (outcome,) = subscriptions.answer(Answer(request.id))
+    assert outcome.topic == second
+
+
 def test_a_request_not_yet_sent_does_not_expire() -> None:
     subscriptions = Subscriptions(VENUE)
     subscriptions.want(topic())

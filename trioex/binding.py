@@ -7,6 +7,7 @@ iterator of messages.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from enum import StrEnum
@@ -161,7 +162,7 @@ class Binding(Generic[M]):
 
     @property
     def handler(self) -> Handler | None:
-        """The handler, or None for an iterator and after unbinding."""
+        """The handler, or None for an iterator and when the binding has ended."""
         return self._handler
 
     def statistics(self) -> BindingStatistics:
@@ -201,18 +202,22 @@ class Binding(Generic[M]):
         if self.has_ended:
             return
         self._state = state
-        self._error = error
+        # Without its traceback, whose frames refer to the handler.
+        self._error = None if error is None else _anew(error)
         self._handler = None
         self._owner.forget(self)
-        if self._adopted is not None:
-            self._adopted.close()  # never awaited, it would say so loudly
-            self._adopted = None
+        self._drop_adopted()
         self.outlet.close()
         self._queue.close()
         self._settled.set()
         self._idle.unpark_all()
         if not self.is_serving:
             self._scope.cancel()
+
+    def _drop_adopted(self) -> None:
+        if self._adopted is not None:
+            self._adopted.close()  # never awaited, it would say so loudly
+            self._adopted = None
 
     @property
     def has_ended(self) -> bool:
@@ -233,11 +238,18 @@ class Binding(Generic[M]):
             self._settled.set()
 
     def give_up(self) -> int:
-        """Leave what still waits for the handler undelivered; return how much that is."""
-        undelivered = len(self._queue.items) if self._has_handler else 0
-        if undelivered:
-            self._queue.dropped += undelivered
-            self._queue.items.clear()
+        """Leave what still waits for the handler undelivered; return how much that is.
+
+        The handler is let go. An iterator may still have what waits for it.
+        """
+        if not self._has_handler:
+            return 0
+        undelivered = len(self._queue.items)
+        self._queue.dropped += undelivered
+        self._handler = None
+        self._drop_adopted()
+        self.outlet.close()
+        self._queue.close()
         return undelivered
 
     def __await__(self) -> Generator[Any, Any, Binding[M]]:
@@ -248,7 +260,7 @@ class Binding(Generic[M]):
         if self._owner.is_running:
             await self._settled.wait()
         if self._error is not None:
-            raise self._error
+            raise _anew(self._error)
         if self._state is BindingState.UNBOUND:
             raise BindingError(f"{self._label} was unbound before the exchange confirmed it")
         return self
@@ -279,7 +291,7 @@ class Binding(Generic[M]):
         await trio.lowlevel.checkpoint()
         if not await self._wait_message():
             if self._state is BindingState.REFUSED and self._error is not None:
-                raise self._error
+                raise _anew(self._error)
             raise StopAsyncIteration
         message: M = self._queue.pop()
         return message
@@ -321,8 +333,9 @@ class Binding(Generic[M]):
             with self._scope:
                 await self._await_adopted()
                 # No checkpoint between two messages: the queue is refilled by another task,
-                # so this loop cannot run for ever without waiting.
+                # so this loop cannot run for ever without waiting. Who is cancelled gets none.
                 while await self._wait_message():
+                    await trio.lowlevel.checkpoint_if_cancelled()
                     await self._handle(self._queue.pop())
         finally:
             self._task = None
@@ -368,6 +381,14 @@ class Binding(Generic[M]):
             self._busy -= 1
             self._handled += 1
             self._idle.unpark_all()
+
+
+def _anew(error: Exception) -> Exception:
+    """A copy to raise: what is raised twice carries the frames of both."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001  an exception of a handler, made in a way of its own
+        return error.with_traceback(None)
 
 
 def _current_task() -> trio.lowlevel.Task | None:

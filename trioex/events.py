@@ -100,11 +100,14 @@ class SubscriptionRefused(ConnectionEvent, frozen=True, gc=False, tag="subscript
         channel: what was asked for.
         reason: the venue's words.
         code: the venue's error code, or None.
+        is_final: False when the refusal is about the moment: the binding lives, and it is asked
+            for again until the exchange accepts it or refuses it for good.
     """
 
     channel: str
     reason: str
     code: int | None
+    is_final: bool = True
 
 
 class VenueNotice(ConnectionEvent, frozen=True, gc=False, tag="venue_notice"):

@@ -1,7 +1,8 @@
 """The frame channel: between the tasks that read sockets and the one that routes.
 
-Bounded in bytes. Up to the bound a reader waits for nobody, so pings are answered however
-slow a handler is; at the bound reading pauses, which is the one honest meaning of lossless.
+Bounded in bytes of memory: a small frame costs more than what is in it. Up to the bound a
+reader waits for nobody, so pings are answered however slow a handler is; at the bound reading
+pauses, which is the one honest meaning of lossless.
 
 While the router waits for a full queue, control frames are taken out of what waits and
 handled at once: a handler at work may be waiting for just that answer.
@@ -17,21 +18,31 @@ import trio
 
 from .frames import Batch
 
-__all__ = ["FrameChannel"]
+__all__ = ["FrameChannel", "cost"]
 
 S = TypeVar("S")
+
+_BATCH_BYTES = 270
+_FRAME_BYTES = 50
+"""What a batch and each frame in it take beside their content: objects, headers and slots."""
+
+
+def cost(batch: Batch) -> int:
+    """About how many bytes of memory a batch takes while it waits."""
+    return batch.size + _BATCH_BYTES + _FRAME_BYTES * len(batch.frames)
 
 
 class FrameChannel(Generic[S]):
     """Batches and who read them, from many readers to one router.
 
     Args:
-        bound: bytes that may wait; one batch larger than this is let through alone.
+        bound: bytes that may wait, as `cost` counts them; one batch larger than this is let
+            through alone.
         on_half: called with the waiting bytes each time they grow past half of the bound.
         sieve: takes out of a batch what need not wait.
 
     Attributes:
-        waiting: bytes sent and not yet routed.
+        waiting: bytes sent and not yet routed, as `cost` counts them.
         peak: the most that ever waited.
         is_sieving: whether the router waits, and control frames do not.
     """
@@ -47,10 +58,12 @@ class FrameChannel(Generic[S]):
         self._sieve = sieve
         self._half_told = False
         self._batches: deque[tuple[S, Batch]] = deque()
+        # Of all that is not routed, the one being routed first. A sieve makes batches smaller;
+        # what it leaves is counted as it came.
+        self._costs: deque[int] = deque()
         self._arrival = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
-        self._unrouted = 0
         self._unsieved = 0
         self.is_sieving = False
         self.waiting = 0
@@ -59,14 +72,14 @@ class FrameChannel(Generic[S]):
     @property
     def is_empty(self) -> bool:
         """Whether everything that was sent has been routed."""
-        return self._unrouted == 0
+        return not self._costs
 
     async def send(self, source: S, batch: Batch) -> None:
         """Hand over one batch; waits only at the bound. Cancelled while waiting, it sends nothing.
 
         Not a checkpoint when there is room.
         """
-        while self.waiting and self.waiting + batch.size > self._bound:
+        while self.waiting and self.waiting + cost(batch) > self._bound:
             await self._room.park()
         self.send_nowait(source, batch)
 
@@ -76,8 +89,9 @@ class FrameChannel(Generic[S]):
             self._sieve(batch, source)
         else:
             self._unsieved += 1
-        self._unrouted += 1
-        self.waiting += batch.size
+        bytes_ = cost(batch)
+        self._costs.append(bytes_)
+        self.waiting += bytes_
         self.peak = max(self.peak, self.waiting)
         if self.waiting * 2 < self._bound:
             self._half_told = False
@@ -107,10 +121,9 @@ class FrameChannel(Generic[S]):
             await self._arrival.park()
         return self._batches.popleft()
 
-    def routed(self, batch: Batch) -> None:
-        """The batch was routed to its end: its bytes are room again."""
-        self.waiting -= batch.size
-        self._unrouted -= 1
+    def routed(self) -> None:
+        """The batch that was received last was routed to its end: its bytes are room again."""
+        self.waiting -= self._costs.popleft()
         self._room.unpark_all()
 
     def close(self) -> None:

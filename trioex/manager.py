@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, cast
 
 import attrs
@@ -67,6 +67,9 @@ ConnectionHandlers: TypeAlias = Handler | Iterable[Handler]
 _EVENT_QUEUE = 1024
 """Events a slow connection handler may be behind; the oldest are dropped beyond."""
 
+_WATCH_COPIES_S = 1.0
+"""How often to see whether a message waits in vain for a copy of the one before it."""
+
 
 class BaseWebsocketInterface(abc.ABC):
     """Something handlers can be bound to: channels in, typed messages out."""
@@ -114,7 +117,8 @@ class ManagerStatistics:
         duplicates: copies that came over a second connection and were dropped.
         undecodable: pushes that were not what their channel promises.
         skipped: frames that were neither push nor control, by reason.
-        waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most.
+        waiting_bytes, peak_waiting_bytes: read and not yet routed, now and at most; the memory
+            it takes, which for small frames is more than what is in them.
         lines: one each connection.
         bindings: by `str(binding)`, in the order of binding.
     """
@@ -358,7 +362,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     lines.start_soon(self._expire_requests)
-                    lines.start_soon(self._watch_channels, ending := trio.CancelScope())
+                    lines.start_soon(self._watch, ending := trio.CancelScope())
                     await self._wait_ready()
                     if self._failure is None:
                         task_status.started(self)
@@ -366,7 +370,7 @@ class WebSocketManager(BaseWebsocketInterface):
                     self._state = _State.ENDING
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
-                    self._registry.stop_looking_up()
+                    self._registry.wind_up()
                     self._lines.stop()
                     ending.cancel()
                 self._channel.close()
@@ -395,9 +399,18 @@ class WebSocketManager(BaseWebsocketInterface):
         self._check_open()
         self._lines.rotate()
 
-    async def _watch_channels(self, scope: trio.CancelScope) -> None:
+    async def _watch(self, scope: trio.CancelScope) -> None:
         with scope:
-            await self._registry.watch(self._on_channel, lambda: self.is_behind)
+            async with trio.open_nursery() as watches:
+                watches.start_soon(self._registry.watch, self._on_channel, lambda: self.is_behind)
+                watches.start_soon(self._watch_copies)
+
+    async def _watch_copies(self) -> None:
+        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
+        while True:
+            await trio.sleep(_WATCH_COPIES_S)
+            if not self.is_behind:
+                self._router.expire(self.config.environment.time_ns())
 
     def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
         channel = str(topic.channel)
@@ -415,6 +428,7 @@ class WebSocketManager(BaseWebsocketInterface):
         if self._state is _State.NEW:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before it ran"))
+            self._registry.give_up()
             self._closed.set()
         self._end(None)
         if any(binding.is_serving for binding in self._registry.bindings):
@@ -487,14 +501,16 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_outcome(self, line: Line, outcome: Outcome) -> None:
         """Confirm or fail the bindings of one subscription."""
+        level = logging.ERROR if outcome.is_final else logging.WARNING
         for error in self._registry.on_outcome(outcome):
-            _log.error("%s", error)
+            _log.log(level, "%s", error)
             self.on_event(
                 SubscriptionRefused(
                     *self._whose(line.number),
                     error.channel,
                     error.reason,
                     error.code,
+                    outcome.is_final,
                 )
             )
         self._check_ready()
@@ -556,7 +572,7 @@ class WebSocketManager(BaseWebsocketInterface):
             except trio.EndOfChannel:
                 return
             await self._route(source, batch)
-            channel.routed(batch)
+            channel.routed()
 
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Departure):
@@ -629,7 +645,7 @@ class WebSocketManager(BaseWebsocketInterface):
             empty=router.empty,
             duplicates=router.duplicates,
             undecodable=router.undecodable,
-            skipped=dict(router.skipped),
+            skipped=MappingProxyType(dict(router.skipped)),
             waiting_bytes=self._channel.waiting,
             peak_waiting_bytes=self._channel.peak,
             lines=tuple(line.statistics() for line in self._lines),

@@ -14,7 +14,8 @@ A merger also watches over a single leg: a hole in the chain is told as a gap.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+import itertools
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
 import attrs
@@ -23,8 +24,11 @@ from .messages import BookDelta, BookSnapshot, BookTicker, Kline, MarketMessage,
 
 __all__ = ["Merger"]
 
-_REMEMBERED = 4096
-"""Messages a topic remembers; a leg that lags further behind may bring one again."""
+_GENERATION = 2048
+"""Messages a topic remembers at least, and twice as many at most; a leg that lags further
+behind may bring one again."""
+_SLOTS = 32
+"""Legs a topic can have at a time, by far: a bit each."""
 _MOST_BEHIND = 16
 """Old versions in a row on the only leg; more than a venue repeats by mistake."""
 _MOST_HELD = 1024
@@ -79,7 +83,7 @@ def _identity(message: MarketMessage) -> Hashable:
 
 @attrs.define
 class _Seen:
-    """How often one message was delivered, and brought by each leg."""
+    """How often one message was delivered, and brought by each leg, when it was repeated."""
 
     born: int
     delivered: int = 0
@@ -102,7 +106,13 @@ class Merger:
     def __init__(self, on_gap: Callable[[int, int], None], *, is_chain: bool) -> None:
         self._on_gap = on_gap
         self._is_chain = is_chain
-        self._seen: OrderedDict[Hashable, _Seen] = OrderedDict()
+        # By the hash of what a message is: the content itself would be most of the memory, and
+        # two that collide are rarer than a bit that flips in it. What was delivered once, as
+        # nearly everything is, is one number: when it was born, above a bit for each leg that
+        # brought it. The older generation is forgotten whole.
+        self._seen: dict[int, int | _Seen] = {}
+        self._older: dict[int, int | _Seen] = {}
+        self._slots: dict[int, int] = {}
         self._joined: dict[int, int] = {}
         self._delivered = 0
         self._held: deque[BookDelta] = deque()
@@ -115,7 +125,9 @@ class Merger:
 
     def join(self, leg: int) -> None:
         """A leg will bring messages from now on; it joins with its first one, too."""
-        self._joined.setdefault(leg, self._delivered)
+        if leg not in self._joined:
+            self._joined[leg] = self._delivered
+            self._slots[leg] = next(s for s in itertools.count() if s not in self._slots.values())
 
     def take(self, leg: int, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
         """Return what is to be delivered now of what a leg brought."""
@@ -140,11 +152,27 @@ class Merger:
 
     def leave(self, leg: int) -> Sequence[MarketMessage]:
         """A leg is gone. Return what waited for it in vain, when nobody else is left."""
-        self._joined.pop(leg, None)
+        if self._joined.pop(leg, None) is not None:
+            others = ~(1 << self._slots.pop(leg))
+            for generation in (self._older, self._seen):
+                for identity, seen in generation.items():
+                    if isinstance(seen, _Seen):
+                        seen.brought.pop(leg, None)
+                    else:
+                        generation[identity] = seen & others
         self._begun.discard(leg)
-        for seen in self._seen.values():
-            seen.brought.pop(leg, None)
         return self._give_up_waiting() if self._is_hopeless() else ()
+
+    def expire(self, now: int) -> Sequence[MarketMessage]:
+        """Return what waited in vain for too long, while nothing came that would have told.
+
+        Args:
+            now: wall time, ns since the epoch, as the receive times of messages.
+        """
+        # A wall clock that was set back says nothing; to go on is the safe side.
+        if self._held and not 0 <= now - self._held[0].receive_time <= _LONGEST_HELD_NS:
+            return self._give_up_waiting()
+        return ()
 
     # Chains of deltas
 
@@ -183,6 +211,7 @@ class Merger:
             return False
         self._behind = 0
         self._seen.clear()
+        self._older.clear()
         self._held.clear()
         return True
 
@@ -238,7 +267,7 @@ class Merger:
                 return False
             self.version = version
             self._behind = 0
-        return self._count(leg, _identity(message))
+        return self._count(leg, hash(_identity(message)))
 
     def _is_fresh_base(self, snapshot: BookSnapshot, begins: bool) -> bool:
         """A whole book in a chain of deltas.
@@ -257,13 +286,32 @@ class Merger:
         self._held.clear()
         return True
 
-    def _count(self, leg: int, identity: Hashable) -> bool:
-        seen = self._seen.get(identity)
+    def _count(self, leg: int, identity: int) -> bool:
+        generation = self._seen
+        seen = generation.get(identity)
         if seen is None:
-            seen = self._seen[identity] = _Seen(self._delivered)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-        elif seen.brought.get(leg) is None and seen.born < self._joined[leg]:
+            seen = self._older.get(identity)
+            generation = self._seen if seen is None else self._older
+        bit = 1 << self._slots[leg]
+        if seen is None:
+            self._remember(identity, self._delivered << _SLOTS | bit)
+            return True
+        if isinstance(seen, _Seen):
+            return self._repeat(leg, seen)
+        if not seen & bit:
+            generation[identity] = seen | bit
+            return False
+        brought = {each: 1 for each, slot in self._slots.items() if seen & (1 << slot)}
+        generation[identity] = repeated = _Seen(seen >> _SLOTS, 1, brought)
+        return self._repeat(leg, repeated)
+
+    def _remember(self, identity: int, seen: int) -> None:
+        if len(self._seen) >= _GENERATION:
+            self._older, self._seen = self._seen, {}
+        self._seen[identity] = seen
+
+    def _repeat(self, leg: int, seen: _Seen) -> bool:
+        if seen.brought.get(leg) is None and seen.born < self._joined[leg]:
             # A leg that joined in the middle of repetitions begins with the latest of them.
             seen.brought[leg] = seen.delivered - 1
         brought = seen.brought[leg] = seen.brought.get(leg, 0) + 1

@@ -174,6 +174,9 @@ class Registry:
         line = self._lines.line_of(topic)
         if line is not None and line.is_confirmed(topic):
             binding.confirm()
+            # Nobody may have held it just now: its unsubscribe had not been sent.
+            if not self._staleness.is_confirmed(topic):
+                self._judge(topic)
 
     def forget(self, binding: Binding[Any]) -> None:
         """A binding ended: remove its routes, and unsubscribe what nobody else wants."""
@@ -203,10 +206,12 @@ class Registry:
     # What the exchange says
 
     def on_outcome(self, outcome: Outcome) -> list[SubscriptionRefused]:
-        """Confirm or fail the bindings of a topic; return one error a channel that failed."""
+        """Confirm or fail the bindings of a topic; return one error a channel that was refused.
+
+        A refusal that is not final fails none of them.
+        """
         if outcome.reason is None:
-            self._staleness.confirm(outcome.topic, self._config.environment.time_ns())
-            self._confirmed.set()
+            self._judge(outcome.topic)
         errors: dict[Channel, SubscriptionRefused] = {}
         for binding in list(self._by_topic.get(outcome.topic.name, ())):
             if outcome.reason is None:
@@ -216,8 +221,13 @@ class Registry:
             if channel not in errors:
                 reason = f"{outcome.reason.strip()}{self._hint(channel)}"
                 errors[channel] = SubscriptionRefused(str(channel), reason, outcome.code)
-            binding.fail(errors[channel])
+            if outcome.is_final:
+                binding.fail(errors[channel])
         return list(errors.values())
+
+    def _judge(self, topic: Topic) -> None:
+        self._staleness.confirm(topic, self._config.environment.time_ns())
+        self._confirmed.set()
 
     def _hint(self, channel: Channel) -> str:
         symbol = channel.symbol
@@ -285,8 +295,10 @@ class Registry:
         if self._nursery is not None and self.is_running:
             self._nursery.start_soon(binding.run)
 
-    def stop_looking_up(self) -> None:
-        """No symbol is looked up any more."""
+    def wind_up(self) -> None:
+        """The end begins: nothing is bound and no symbol looked up any more."""
+        for binding in self._bindings:
+            binding.outlet.is_ending = True
         if self._looking_up is not None:
             self._looking_up.cancel()
 

@@ -22,7 +22,7 @@ import attrs
 
 from .channels import Channel, Parameters, PublicChannelType
 from .config import ErrorPolicy, OverflowPolicy
-from .errors import DecodeError, QueueOverflow
+from .errors import DecodeError, ManagerClosed, QueueOverflow
 from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
 from .merge import Merger
@@ -174,9 +174,19 @@ class Outlet:
         on_failed: called with an exception that ends the binding (`unbind`).
         on_coroutine: called with what a sync handler returned when it is awaitable.
         label: for messages to people.
+        is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
     """
 
-    __slots__ = ("label", "on_coroutine", "on_error", "on_failed", "put", "queue", "sequence")
+    __slots__ = (
+        "is_ending",
+        "label",
+        "on_coroutine",
+        "on_error",
+        "on_failed",
+        "put",
+        "queue",
+        "sequence",
+    )
 
     def __init__(
         self,
@@ -190,6 +200,7 @@ class Outlet:
     ) -> None:
         self.sequence = sequence
         self.label = label
+        self.is_ending = False
         self.on_error = on_error
         self.on_failed = on_failed
         self.on_coroutine = on_coroutine
@@ -197,7 +208,14 @@ class Outlet:
         self.put: Put = target.put if isinstance(target, MessageQueue) else target
 
     def failed(self, error: Exception) -> None:
-        """Apply the error policy: raise on, log, or log and end the binding."""
+        """Apply the error policy: raise on, log, or log and end the binding.
+
+        `ManagerClosed` in a handler at work while the manager ends is as a cancellation: that
+        it can bind nothing more ends what it was doing, and is no error.
+        """
+        if self.is_ending and isinstance(error, ManagerClosed):
+            _log.debug("the handler of %s stopped short: %s", self.label, error)
+            return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
         _log.error("the handler of %s raised", self.label, exc_info=error)
@@ -214,17 +232,20 @@ class Outlet:
 
 @attrs.define(eq=False)
 class Route:
-    """What happens to the pushes of one topic.
+    """What happens to the pushes with one key.
 
     Attributes:
-        outlets: in the order of binding.
+        topics: what is bound of the topics that share the key; the last one when none is.
+        bound: who asked for which of them.
+        outlets: these and the general ones, in the order of binding.
         merger: drops copies and finds gaps, where there can be any.
         heard: when its last push was read, ns since the epoch; 0 before the first.
         undecodable: pushes of the topic that were not what it promises.
     """
 
-    topic: Topic
+    topics: tuple[Topic, ...]
     decode: Decoder
+    bound: dict[Outlet, Topic] = attrs.field(factory=dict["Outlet", Topic])
     outlets: tuple[Outlet, ...] = ()
     merger: Merger | None = None
     heard: int = 0
@@ -244,6 +265,10 @@ class _General:
 
     def wants(self, topic: Topic) -> bool:
         return topic.channel.type == self.channel.type and self.parameters.accepts(topic.parameters)
+
+    def fits(self, route: Route) -> bool:
+        """Whether any of the topics of a route is wanted; their pushes are the same."""
+        return any(map(self.wants, route.topics))
 
 
 class Router:
@@ -286,16 +311,24 @@ class Router:
         route = self._routes.get(topic.key)
         if route is None:
             route = self._open(topic)
-        route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+        route.bound[outlet] = topic
+        self._arrange(route)
         return route
+
+    def _arrange(self, route: Route) -> None:
+        """See who gets the pushes of a route."""
+        if route.bound:
+            route.topics = tuple({topic.name: topic for topic in route.bound.values()}.values())
+        general = (each.outlet for each in self._general if each.fits(route))
+        route.outlets = tuple(sorted((*route.bound, *general), key=_by_sequence))
 
     def bind_general(self, channel: Channel, parameters: Parameters, outlet: Outlet) -> None:
         """Add an outlet for every message of the kind, whatever its symbol."""
         general = _General(channel, parameters, outlet)
         self._general.append(general)
         for route in self._routes.values():
-            if general.wants(route.topic):
-                route.outlets = tuple(sorted((*route.outlets, outlet), key=_by_sequence))
+            if general.fits(route):
+                self._arrange(route)
 
     def unbind(self, outlet: Outlet) -> None:
         """Remove an outlet from wherever it is, and close it."""
@@ -303,13 +336,15 @@ class Router:
         self._general = [each for each in self._general if each.outlet is not outlet]
         for key, route in list(self._routes.items()):
             if outlet in route.outlets:
-                route.outlets = tuple(each for each in route.outlets if each is not outlet)
+                route.bound.pop(outlet, None)
+                self._arrange(route)
                 if not route.outlets:
                     del self._routes[key]
 
     def _open(self, topic: Topic) -> Route:
         decode = self._venue.decoder(topic, self._number_type)
-        route = Route(topic, decode, tuple(g.outlet for g in self._general if g.wants(topic)))
+        route = Route((topic,), decode)
+        self._arrange(route)
         if topic.channel.type is PublicChannelType.ORDERBOOK:
             self._merge(route)
         self._routes[topic.key] = route
@@ -330,7 +365,7 @@ class Router:
                 self._merge(route)
 
     def _merge(self, route: Route) -> None:
-        channel = route.topic.channel
+        channel = route.topics[0].channel
         route.merger = Merger(
             partial(self._on_gap, channel),
             is_chain=channel.type is PublicChannelType.ORDERBOOK,
@@ -348,6 +383,12 @@ class Router:
             route = self._routes.get(topic.key)
             if route is not None and route.merger is not None:
                 self._deliver(route, route.merger.leave(leg))
+
+    def expire(self, now: int) -> None:
+        """Deliver what waited too long for another leg; `now` is wall time, ns."""
+        for route in list(self._routes.values()):
+            if route.merger is not None and (ready := route.merger.expire(now)):
+                self._deliver(route, ready)
 
     @property
     def duplicates(self) -> int:

@@ -49,6 +49,10 @@ class Staleness:
         """A topic is confirmed: from `now` on it is judged."""
         self._confirmed[topic] = now
 
+    def is_confirmed(self, topic: Topic) -> bool:
+        """Whether a topic is judged."""
+        return topic in self._confirmed
+
     def unconfirm(self, topic: Topic) -> None:
         """A topic is not confirmed any more: nothing can be expected of it until it is again."""
         self._confirmed.pop(topic, None)

@@ -5,7 +5,11 @@ to send next and what an answer means; it sends nothing itself.
 
     WANTED ──ask──▶ PENDING ──accepted──▶ CONFIRMED
        ▲               │
-       └── no answer ──┴──refused──▶ (forgotten, told)
+       ├── no answer ──┤
+       └──▶ PUT OFF ◀──┴──refused──▶ (forgotten, told)
+
+A refusal that is about the moment puts a topic off: it is told, and asked for again, less and
+less often.
 """
 
 from __future__ import annotations
@@ -22,12 +26,15 @@ __all__ = ["Outcome", "Subscriptions"]
 
 _MOST_ATTEMPTS = 5
 """Asks for one topic on one connection until we call the silence a refusal."""
+_MOST_ROUNDS = 12
+"""Calls of `expire` between two asks for a topic that is refused for the moment."""
 
 
 class _State(enum.Enum):
     WANTED = enum.auto()
     PENDING = enum.auto()
     CONFIRMED = enum.auto()
+    PUT_OFF = enum.auto()
 
 
 @attrs.define
@@ -35,6 +42,8 @@ class _Entry:
     topic: Topic
     state: _State = _State.WANTED
     attempts: int = 0
+    refusals: int = 0
+    rounds: int = 0
 
 
 @attrs.define
@@ -49,11 +58,13 @@ class Outcome:
 
     Attributes:
         reason: the venue's words when it was refused, None when it was accepted.
+        is_final: False when it was refused for the moment and is asked for again.
     """
 
     topic: Topic
     reason: str | None = None
     code: int | None = None
+    is_final: bool = True
 
 
 class Subscriptions:
@@ -111,7 +122,7 @@ class Subscriptions:
         """Unsubscribe from a topic with the next requests."""
         entry = self._entries.pop(topic.name, None)
         self._unsettled.discard(topic.name)
-        if entry is not None and entry.state is not _State.WANTED:
+        if entry is not None and entry.state in (_State.PENDING, _State.CONFIRMED):
             self._leaving[topic.name] = entry
 
     def renew(self, topic: Topic) -> None:
@@ -129,7 +140,7 @@ class Subscriptions:
         self._unsettled.update(self._entries)
         for entry in self._entries.values():
             entry.state = _State.WANTED
-            entry.attempts = 0
+            entry.attempts = entry.refusals = 0
 
     # What to send
 
@@ -191,12 +202,14 @@ class Subscriptions:
             entry = self._entries.get(topic.name)
             if entry is None or entry.state is not _State.PENDING:
                 continue
-            if topic.name in refused:
+            if topic.name in refused and answer.is_transient:
+                outcomes.append(self._put_off(entry, answer))
+            elif topic.name in refused:
                 outcomes.append(self._refuse(topic, answer.reason or "refused", answer.code))
             elif topic.name in accepted:
                 entry.state = _State.CONFIRMED
                 self._unsettled.discard(topic.name)
-                entry.attempts = 0
+                entry.attempts = entry.refusals = 0
                 outcomes.append(Outcome(topic))
             else:
                 # Refused only beside another, it was not heard yet; each such round removes one.
@@ -209,6 +222,13 @@ class Subscriptions:
         self._unsettled.discard(topic.name)
         return Outcome(topic, reason, code)
 
+    def _put_off(self, entry: _Entry, answer: Answer) -> Outcome:
+        entry.state = _State.PUT_OFF
+        entry.rounds = min(1 << entry.refusals, _MOST_ROUNDS)
+        entry.refusals += 1
+        entry.attempts = 0
+        return Outcome(entry.topic, answer.reason or "refused", answer.code, is_final=False)
+
     def _ask_again(self, entry: _Entry) -> list[Outcome]:
         if entry.attempts >= _MOST_ATTEMPTS:
             return [self._refuse(entry.topic, f"no answer to {entry.attempts} requests")]
@@ -216,7 +236,15 @@ class Subscriptions:
         return []
 
     def expire(self, before: float) -> list[Outcome]:
-        """Ask again for what was asked before `before` and never answered."""
+        """Ask again for what was asked before `before` and never answered.
+
+        Each call is a round of waiting for what was put off.
+        """
+        for unsettled in map(self._entries.__getitem__, self._unsettled):
+            if unsettled.state is _State.PUT_OFF:
+                unsettled.rounds -= 1
+                if unsettled.rounds <= 0:
+                    unsettled.state = _State.WANTED
         late = [sent for sent in self._sent.values() if sent.time < before]
         outcomes: list[Outcome] = []
         for sent in late:
@@ -228,13 +256,17 @@ class Subscriptions:
         return outcomes
 
     def _match(self, answer: Answer) -> Request | None:
-        """The request an answer belongs to: by id, else by name, else by channel, oldest first."""
+        """The request an answer belongs to: by id, else by name, else by channel, oldest first.
+
+        An id that is not one of ours is that of a request which was given up, or of a former
+        connection: a channel is too little then to make it the answer to another.
+        """
         if answer.id in self._sent:
             return self._sent[answer.id].request
         names = {*(answer.accepted or ()), *answer.refused}
         if names:
             return self._oldest(answer, lambda topic: topic.name in names)
-        if answer.scope is not None:
+        if answer.scope is not None and not answer.id:
             return self._oldest(answer, lambda topic: topic.name.split(" ")[0] == answer.scope)
         return None
 

@@ -134,8 +134,9 @@ def _what(event: ConnectionEvent) -> str:
             return f"reconnected and subscribed again after {outage / 1e6:.1f} ms"
         case SlowConsumer(channel=channel, waiting_bytes=waiting):
             return f"{waiting} bytes wait for {channel or 'the router'}"
-        case SubscriptionRefused(channel=channel, reason=reason):
-            return f"{channel} refused: {' '.join(reason.split())}"
+        case SubscriptionRefused(channel=channel, reason=reason, is_final=is_final):
+            refused = "refused" if is_final else "refused for now"
+            return f"{channel} {refused}: {' '.join(reason.split())}"
         case VenueNotice(kind=kind, text=text):
             return f"the exchange says {kind!r}: {' '.join(text.split())}"
         case _:

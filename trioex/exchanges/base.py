@@ -114,6 +114,7 @@ class Answer:
         code: the venue's error code, where it has one that means something.
         subscribe: False when it answers an unsubscribe, None where that cannot be told.
         scope: the venue's channel the answer is about, for venues that name no topics.
+        is_transient: whether the refusal is about the moment, not about what was asked for.
     """
 
     id: int | None
@@ -123,6 +124,7 @@ class Answer:
     code: int | None = None
     subscribe: bool | None = None
     scope: str | None = None
+    is_transient: bool = False
 
 
 @attrs.frozen

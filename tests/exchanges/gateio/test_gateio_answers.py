@@ -221,3 +221,12 @@ def test_mutated_answers(name: str, at: int, cut: int, new: bytes) -> None:
     frame = data.published(name)
     at %= len(frame)
     assert isinstance(control(frame[:at] + new + frame[at + cut :]), Control)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4])
+@pytest.mark.parametrize("event", ["subscribe", ""])
+def test_only_an_error_of_the_server_may_pass(code: int, event: str) -> None:
+    said = {"id": 3, "channel": "spot.trades", "event": event, "payload": ["BTC_USDT"]}
+    answer = control(json.dumps(said | {"error": {"code": code, "message": "no"}}))
+    assert isinstance(answer, Answer)
+    assert answer.is_transient == (code == 3)

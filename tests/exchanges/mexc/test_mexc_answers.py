@@ -10,8 +10,10 @@ from exchanges.mexc import mexc_wire as wire
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trioex.channels import Channel, Parameters
 from trioex.exchanges.base import Answer, Control, Notice, Pong, Skipped
 from trioex.exchanges.mexc.spot import MexcSpot
+from trioex.subscriptions import Subscriptions
 
 VENUE = MexcSpot()
 DEALS = "spot@public.aggre.deals.v3.api.pb@10ms@BTCUSDT"
@@ -63,7 +65,17 @@ def test_a_refusal_without_reason_is_its_own_reason() -> None:
 
 def test_a_refusal_without_names_is_of_the_whole_request() -> None:
     answer = say("Not Subscribed successfully! [].  Reason： Blocked! ", id=3)
-    assert answer == Answer(3, (), (), "Blocked!", subscribe=True)
+    assert answer == Answer(3, None, (), "Blocked!", subscribe=True)
+
+
+def test_a_refusal_without_names_reaches_whoever_asked_with_its_words() -> None:
+    subscriptions = Subscriptions(VENUE)
+    subscriptions.want(VENUE.topic(Channel.parse("spot.trades.BTCUSDT"), Parameters()))
+    (request,) = subscriptions.requests(wall=0)
+    answer = say("Not Subscribed successfully! [].  Reason： Too many! ", id=request.id)
+    assert isinstance(answer, Answer)
+    (outcome,) = subscriptions.answer(answer)
+    assert (outcome.reason, outcome.is_final) == ("Too many!", True)
 
 
 def test_consent_in_words() -> None:
@@ -81,6 +93,8 @@ def test_an_unsubscribe_of_nothing() -> None:
 def test_a_code_that_is_not_zero_is_no_consent() -> None:
     answer = say(DEALS, id=5, code=700)
     assert answer == Answer(5, (), (DEALS,), "code 700", 700)
+    answer = say(DEALS, id=5, code=429)
+    assert answer == Answer(5, (), (DEALS,), "code 429", 429, is_transient=True)
 
 
 @pytest.mark.parametrize("msg", ["PONG", "pong", " PONG "])

@@ -25,6 +25,9 @@ _Json: TypeAlias = dict[str, Any]
 _ALREADY_SUBSCRIBED = "Alert sub "
 """How `spot.obu` answers a second subscription; the first one stays."""
 
+_SERVER_ERROR = 3
+"""The one code of the documents (1 body, 2 argument, 4 authentication) that may pass."""
+
 _parse = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -72,6 +75,7 @@ def _answer(said: _Json, channel: str, subscribe: bool) -> Answer:
         code=code,
         subscribe=subscribe,
         scope=scope,
+        is_transient=code == _SERVER_ERROR,
     )
 
 
@@ -81,7 +85,8 @@ def _failure(said: _Json, channel: str) -> Answer | Notice:
     code, reason = _reason(said)
     if request is None:
         return Notice("error", reason)
-    return Answer(request, reason=reason, code=code, scope=channel or None)
+    transient = code == _SERVER_ERROR
+    return Answer(request, reason=reason, code=code, scope=channel or None, is_transient=transient)
 
 
 def _streams(said: _Json, channel: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ __all__ = ["read_answer"]
 
 _MOST_BYTES = 1 << 16  # an answer names at most 30 streams of some 60 bytes
 _MOST_WORDS = 200
+_TOO_MANY = 429  # "too many requests" in MEXC's list of codes: the only one that passes
 
 # "Subscribed successful! [a,b]. Not Subscribed successfully! [c].  Reason： Blocked! "
 _VERDICT = re.compile(
@@ -50,7 +51,9 @@ def read_answer(frame: bytes) -> Control:
     names = _split(msg)
     if names and all(name.startswith("spot@") for name in names):
         if answer.code:  # never seen; a code that is not 0 is no consent
-            return Answer(answer.id, (), names, f"code {answer.code}", answer.code)
+            transient = answer.code == _TOO_MANY
+            reason = f"code {answer.code}"
+            return Answer(answer.id, (), names, reason, answer.code, is_transient=transient)
         return Answer(answer.id, names)
     verdicts = list(_VERDICT.finditer(msg))
     if verdicts:
@@ -67,9 +70,10 @@ def _mixed(request: int | None, msg: str, verdicts: list[re.Match[str]]) -> Answ
     reason = msg[found.end() :] if found else msg
     # A refusal that names nothing, beside no consent, is about the whole request.
     is_refusal = bool(refused) or (not accepted and any(each["no"] for each in verdicts))
+    names_nothing = is_refusal and not accepted and not refused
     return Answer(
         request,
-        tuple(accepted),
+        None if names_nothing else tuple(accepted),
         tuple(refused),
         reason.strip() if is_refusal else None,
         subscribe=verdicts[0]["un"] is None,
