@@ -121,6 +121,7 @@ async def test_both_legs_may_be_lost_at_once(
             simulator.disconnect("drop")
             await events.wait(told(Disconnected, 2 * count))
             await wait_until(lambda: is_whole(ws, mode))
+            await trio.sleep(1)  # a spare that idles proves its worth by time
             got.clear()
             await got.wait(2)
             assert_sound(simulator, ws, events, mode)

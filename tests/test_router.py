@@ -31,7 +31,7 @@ def push(name: str = "spot.trades.BTCUSDT", **parameters: object) -> bytes:
 class Harness:
     """A router, outlets numbered as they are made, and what control frames said."""
 
-    leg = 0
+    leg: int | None = None  # the same message again and again is no copy here
     heard = 0
 
     def __init__(self) -> None:

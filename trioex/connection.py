@@ -115,9 +115,15 @@ class Connection:
         self.url = config.url or venue.url
         self.is_open = False
         self.has_data = False
+        self._opened_at = math.inf
         self.batches = 0
         self.heard = 0
         self.leg: int | None = owner.number
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was opened; less than 0 before."""
+        return trio.current_time() - self._opened_at
 
     def on_control(self, control: Control) -> None:
         """A frame of this connection was routed and is no push."""
@@ -159,6 +165,7 @@ class Connection:
                     # lifted instead.
                     scope.deadline = math.inf
                     self.is_open = True
+                    self._opened_at = trio.current_time()
                     await self._hold(socket)
             except ConnectFailed as error:
                 return error

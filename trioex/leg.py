@@ -37,6 +37,10 @@ _SPARE_S = 0.1
 """How long a spare lets the others go first."""
 
 
+_PROVEN_S = 1.0
+"""How long a connection that is to bring nothing must have been open to have proved its worth."""
+
+
 class LegOwner(Protocol):
     """What a leg tells its line."""
 
@@ -170,8 +174,11 @@ class Leg:
 
     def want(self, topic: Topic) -> None:
         """Subscribe, now or when it is open."""
-        if not self.subscriptions and not self._must_wait:
-            self._interrupt.set()  # nobody missed it while it waited to be opened again
+        if not self.subscriptions:
+            if self._has_proved():
+                self._backoff.reset()
+            if not self._must_wait:
+                self._interrupt.set()  # nobody missed it while it waited to be opened again
         self.subscriptions.want(topic)
         self._wake()
 
@@ -253,7 +260,7 @@ class Leg:
         if self._stopped:
             return
         self._interrupt = trio.Event()
-        if connection.has_data:
+        if self._has_proved():
             self._backoff.reset()
         self.subscriptions.reset()
         verdict = self._config.classify(reason)
@@ -272,6 +279,13 @@ class Leg:
         if self.role == "spare":
             # Whoever took its place asks for everything now and is not to wait behind our TLS.
             self._retry_at = max(self._retry_at, trio.current_time() + _SPARE_S)
+
+    def _has_proved(self) -> bool:
+        """Whether the connection was good for something: it brought data, or idled for a while."""
+        connection = self._connection
+        if connection is None or connection.has_data:
+            return connection is not None
+        return not self.subscriptions and connection.age >= _PROVEN_S
 
     def _delay(self, reason: TrioexError, verdict: Verdict) -> float:
         wait: float | None = getattr(reason, "retry_after", None)

@@ -6,6 +6,7 @@ numbers is judged by its numbers, everything else by its content:
 * Deltas of a book form a chain of versions. A copy adds nothing to the chain and is dropped;
   one that begins beyond its end waits a while for another leg to bring what is missing.
 * A snapshot or a best bid and ask with a version older than the last delivered is dropped.
+* A trade with an id is delivered once, even if one leg brings it twice.
 * Everything else is counted. What a leg brought for the n-th time is delivered if it was
   delivered less than n times: two equal trades are two, whichever leg brings them.
 
@@ -14,7 +15,6 @@ A merger also watches over a single leg: a hole in the chain is told as a gap.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
@@ -28,7 +28,8 @@ _GENERATION = 2048
 """Messages a topic remembers at least, and twice as many at most; a leg that lags further
 behind may bring one again."""
 _SLOTS = 32
-"""Legs a topic can have at a time, by far: a bit each."""
+"""A bit for each leg that joined; legs at a time are four at most, so that a bit is used again,
+and forgotten before, only after many."""
 _MOST_BEHIND = 16
 """Old versions in a row on the only leg; more than a venue repeats by mistake."""
 _MOST_HELD = 1024
@@ -39,9 +40,7 @@ _LONGEST_HELD_NS = 1_000_000_000
 def _identity(message: MarketMessage) -> Hashable:
     """What is the same in two copies: never the times of sending and reading."""
     match message:
-        case Trade(trade_id=str() as trade_id):
-            return trade_id
-        case Trade():
+        case Trade():  # without an id, or it would not be asked
             return message.exchange_time, message.price, message.quantity, message.side
         case BookTicker(version=int() as version):
             return message.symbol, version
@@ -83,7 +82,7 @@ def _identity(message: MarketMessage) -> Hashable:
 
 @attrs.define
 class _Seen:
-    """How often one message was delivered, and brought by each leg, when it was repeated."""
+    """How often one message was delivered, and brought on each slot, when it was repeated."""
 
     born: int
     delivered: int = 0
@@ -113,6 +112,7 @@ class Merger:
         self._seen: dict[int, int | _Seen] = {}
         self._older: dict[int, int | _Seen] = {}
         self._slots: dict[int, int] = {}
+        self._free = list(range(_SLOTS))
         self._joined: dict[int, int] = {}
         self._delivered = 0
         self._held: deque[BookDelta] = deque()
@@ -127,7 +127,24 @@ class Merger:
         """A leg will bring messages from now on; it joins with its first one, too."""
         if leg not in self._joined:
             self._joined[leg] = self._delivered
-            self._slots[leg] = next(s for s in itertools.count() if s not in self._slots.values())
+            self._slots[leg] = self._take_slot()
+
+    def _take_slot(self) -> int:
+        if not self._free:
+            self._free_slots()
+        return self._free.pop()
+
+    def _free_slots(self) -> None:
+        """Forget what legs brought that are gone. It takes long, so no loss waits for it."""
+        used = set(self._slots.values())
+        self._free = [slot for slot in range(_SLOTS) if slot not in used]
+        kept = ~sum(1 << slot for slot in self._free)
+        for generation in (self._older, self._seen):
+            for identity, seen in generation.items():
+                if isinstance(seen, _Seen):
+                    seen.brought = {s: n for s, n in seen.brought.items() if s in used}
+                else:
+                    generation[identity] = seen & kept
 
     def take(self, leg: int, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
         """Return what is to be delivered now of what a leg brought."""
@@ -139,9 +156,9 @@ class Merger:
                 self._behind = 0
                 return messages
         begins = leg not in self._begun
+        self._may_restart = not self._begun
         if begins:
             self.join(leg)
-            self._may_restart = not self._begun
             self._begun.add(leg)
         if len(messages) == 1 and isinstance(delta := messages[0], BookDelta):
             return self._take_delta(leg, delta, messages)
@@ -152,14 +169,8 @@ class Merger:
 
     def leave(self, leg: int) -> Sequence[MarketMessage]:
         """A leg is gone. Return what waited for it in vain, when nobody else is left."""
-        if self._joined.pop(leg, None) is not None:
-            others = ~(1 << self._slots.pop(leg))
-            for generation in (self._older, self._seen):
-                for identity, seen in generation.items():
-                    if isinstance(seen, _Seen):
-                        seen.brought.pop(leg, None)
-                    else:
-                        generation[identity] = seen & others
+        self._joined.pop(leg, None)
+        self._slots.pop(leg, None)
         self._begun.discard(leg)
         return self._give_up_waiting() if self._is_hopeless() else ()
 
@@ -259,6 +270,8 @@ class Merger:
     # Everything else
 
     def _is_fresh(self, leg: int, message: MarketMessage, begins: bool) -> bool:
+        if type(message) is Trade and message.trade_id is not None:
+            return self._is_new(hash(message.trade_id))
         if isinstance(message, BookSnapshot) and self._is_chain:
             return self._is_fresh_base(message, begins)
         version = getattr(message, "version", None)
@@ -286,6 +299,12 @@ class Merger:
         self._held.clear()
         return True
 
+    def _is_new(self, identity: int) -> bool:
+        if identity in self._seen or identity in self._older:
+            return False
+        self._remember(identity, 0)
+        return True
+
     def _count(self, leg: int, identity: int) -> bool:
         generation = self._seen
         seen = generation.get(identity)
@@ -301,7 +320,7 @@ class Merger:
         if not seen & bit:
             generation[identity] = seen | bit
             return False
-        brought = {each: 1 for each, slot in self._slots.items() if seen & (1 << slot)}
+        brought = {slot: 1 for slot in range(_SLOTS) if seen & (1 << slot)}
         generation[identity] = repeated = _Seen(seen >> _SLOTS, 1, brought)
         return self._repeat(leg, repeated)
 
@@ -311,10 +330,11 @@ class Merger:
         self._seen[identity] = seen
 
     def _repeat(self, leg: int, seen: _Seen) -> bool:
-        if seen.brought.get(leg) is None and seen.born < self._joined[leg]:
+        slot = self._slots[leg]
+        if seen.brought.get(slot) is None and seen.born < self._joined[leg]:
             # A leg that joined in the middle of repetitions begins with the latest of them.
-            seen.brought[leg] = seen.delivered - 1
-        brought = seen.brought[leg] = seen.brought.get(leg, 0) + 1
+            seen.brought[slot] = seen.delivered - 1
+        brought = seen.brought[slot] = seen.brought.get(slot, 0) + 1
         if brought <= seen.delivered:
             return False
         seen.delivered = brought

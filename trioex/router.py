@@ -252,6 +252,9 @@ class Route:
     undecodable: int = 0
 
 
+_NUMBERED = frozenset({PublicChannelType.ORDERBOOK, PublicChannelType.TRADES})
+"""What exchanges number: copies and gaps can be told even on a single leg."""
+
 _by_sequence = attrgetter("sequence")
 
 
@@ -345,7 +348,7 @@ class Router:
         decode = self._venue.decoder(topic, self._number_type)
         route = Route((topic,), decode)
         self._arrange(route)
-        if topic.channel.type is PublicChannelType.ORDERBOOK:
+        if topic.channel.type in _NUMBERED:
             self._merge(route)
         self._routes[topic.key] = route
         return route

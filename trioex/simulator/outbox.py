@@ -116,7 +116,7 @@ class Troubles:
         return [(each, at) for each in self._spoil(frame)]
 
     def _spoil(self, frame: Frame) -> list[Item]:
-        if self._takes("reorder"):
+        if not self._held and self._takes("reorder"):
             self._held.append(frame)
             return []
         item: Item = frame
