@@ -175,7 +175,7 @@ class Leg:
     def want(self, topic: Topic) -> None:
         """Subscribe, now or when it is open."""
         if not self.subscriptions:
-            if self._has_proved():
+            if self._has_proved(self._connection):
                 self._backoff.reset()
             if not self._must_wait:
                 self._interrupt.set()  # nobody missed it while it waited to be opened again
@@ -260,7 +260,7 @@ class Leg:
         if self._stopped:
             return
         self._interrupt = trio.Event()
-        if self._has_proved():
+        if self._has_proved(connection):
             self._backoff.reset()
         self.subscriptions.reset()
         verdict = self._config.classify(reason)
@@ -280,9 +280,8 @@ class Leg:
             # Whoever took its place asks for everything now and is not to wait behind our TLS.
             self._retry_at = max(self._retry_at, trio.current_time() + _SPARE_S)
 
-    def _has_proved(self) -> bool:
-        """Whether the connection was good for something: it brought data, or idled for a while."""
-        connection = self._connection
+    def _has_proved(self, connection: Connection | None) -> bool:
+        """Whether a connection was good for something: it brought data, or idled for a while."""
         if connection is None or connection.has_data:
             return connection is not None
         return not self.subscriptions and connection.age >= _PROVEN_S
