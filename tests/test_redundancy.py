@@ -39,6 +39,12 @@ def is_whole(ws: WebSocketManager, mode: str) -> bool:
     )
 
 
+def count_of(kind: type) -> int:
+    """How many objects of a kind there are."""
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
+
+
 def assert_sound(
     simulator: Simulator, ws: WebSocketManager, events: Sequence[Any], mode: str
 ) -> None:
@@ -424,6 +430,7 @@ async def test_after_whatever_happened_everything_is_as_it_was(
     exchange = VENUES[seed % 2] if mode != "standby" else "gateio"
     symbols = tuple(f"C{number:02}USDT" for number in range(12))
     got = Collector()
+    before = count_of(Merger)
     async with running(
         exchange,
         virtual,
@@ -469,11 +476,8 @@ async def test_after_whatever_happened_everything_is_as_it_was(
         assert sum(line.wanted for line in ws.statistics().lines) == len(bound)
         got.clear()
         await got.wait(lambda told: {each.symbol for each in told} == set(bound))
-        gc.collect()
-        objects = gc.get_objects()
-        legs = LEGS[mode] * len(ws.statistics().lines)
-        assert sum(isinstance(each, Leg) for each in objects) == legs
-        assert sum(isinstance(each, Merger) for each in objects) <= len(bound)
+        assert count_of(Leg) == LEGS[mode] * len(ws.statistics().lines)
+        assert count_of(Merger) - before <= len(bound)
     assert not client_tasks()
 
 

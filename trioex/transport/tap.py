@@ -169,13 +169,15 @@ class FrameTap(trio.abc.Stream):
 
         To answer and to clear away takes more time than to ask for everything elsewhere.
         """
-        is_news = not (self.closing or self.ended.is_set())
         try:
+            # What was read before is routed before, unless somebody is slow: in the first turn.
+            for _ in range(2):
+                await trio.lowlevel.checkpoint()
+            is_news = not (self.closing or self.ended.is_set())
             if is_news and self.on_loss is not None and isinstance(loss, ConnectionLost):
                 self.on_loss(loss)
                 for _ in range(_TURNS):
                     await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
         finally:
             self.end(loss)
 
