@@ -39,6 +39,11 @@ class ConnectionOwner(Protocol):
         ...
 
     @property
+    def leisure(self) -> float:
+        """Seconds until another connection is opened in place of one that was lost."""
+        ...
+
+    @property
     def lifetime(self) -> float | None:
         """Seconds until a new connection should be replaced, or None."""
 
@@ -191,7 +196,7 @@ class Connection:
 
     async def _hold(self, socket: WebSocket) -> None:
         self._owner.on_open()
-        socket.tell_loss(self._fail)
+        socket.tell_loss(self._lose)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._request, socket)
             nursery.start_soon(self._keep_alive, socket)
@@ -214,6 +219,10 @@ class Connection:
             self._reason = reason
             self.is_open = False
             self._owner.on_down(self, reason)
+
+    def _lose(self, reason: TrioexError) -> float:
+        self._fail(reason)
+        return self._owner.leisure
 
     async def _age(self) -> None:
         lifetime = self._owner.lifetime

@@ -307,6 +307,11 @@ class Leg:
         """Whether what was read may still wait to be routed."""
         return self._owner.is_behind
 
+    @property
+    def leisure(self) -> float:
+        """Seconds until another connection is opened in place of one that was lost."""
+        return 0.0 if self._retry_at is None else max(0.0, self._retry_at - trio.current_time())
+
     def on_open(self) -> None:
         """The connection is open."""
         self.connections += 1

@@ -28,8 +28,8 @@ Deliver: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Called with each batch, in order, by the task that reads; reading waits until it returns."""
 
 
-_TURNS = 8
-"""Of the scheduler, in which somebody who was told of a loss can have sent a request."""
+_LEISURE_S = 0.005
+"""How long clearing away waits at the most for somebody who takes over."""
 
 
 class FrameTap(trio.abc.Stream):
@@ -51,7 +51,7 @@ class FrameTap(trio.abc.Stream):
         close: the peer's Close frame.
         last_read: `trio.current_time()` when bytes were last read.
         on_loss: called with `loss` by the task that reads, the moment it reads the end, before
-            anything is answered, cleared away, or scheduled.
+            anything is answered or cleared away; returns for how many seconds that may wait.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class FrameTap(trio.abc.Stream):
         self.loss: ConnectFailed | ConnectionLost | None = None
         self.close: Close | None = None
         self.last_read = trio.current_time()
-        self.on_loss: Callable[[ConnectionLost], None] | None = None
+        self.on_loss: Callable[[ConnectionLost], float] | None = None
         self._stream = stream
         self._deliver = deliver
         self._url = url
@@ -167,7 +167,8 @@ class FrameTap(trio.abc.Stream):
     async def _lose(self, loss: ConnectFailed | ConnectionLost) -> None:
         """Tell the loss, and let whoever takes over go first.
 
-        To answer and to clear away takes more time than to ask for everything elsewhere.
+        To answer and to clear away takes more time than to ask for everything elsewhere, and
+        keeps the processor from those who are to answer that.
         """
         try:
             # What was read before is routed before, unless somebody is slow: in the first turn.
@@ -175,9 +176,7 @@ class FrameTap(trio.abc.Stream):
                 await trio.lowlevel.checkpoint()
             is_news = not (self.closing or self.ended.is_set())
             if is_news and self.on_loss is not None and isinstance(loss, ConnectionLost):
-                self.on_loss(loss)
-                for _ in range(_TURNS):
-                    await trio.lowlevel.checkpoint()
+                await trio.sleep(min(self.on_loss(loss), _LEISURE_S))
         finally:
             self.end(loss)
 

@@ -56,9 +56,10 @@ class WebSocket:
         """The words in the peer's Close frame, often empty."""
         return self._tap.close.reason if self._tap.close else ""
 
-    def tell_loss(self, callback: Callable[[ConnectionLost], None]) -> None:
+    def tell_loss(self, callback: Callable[[ConnectionLost], float]) -> None:
         """Call `callback` when the end is read, ahead of everybody who waits for it.
 
+        It returns for how many seconds nobody needs the connection to be cleared away.
         What `wait_closed` raises comes some turns of the scheduler later, and is also raised for
         an end that no read showed.
         """
