@@ -268,3 +268,32 @@ def test_what_is_remembered_is_bounded_and_small() -> None:
     for number in range(3 * 4096 - 2048, 3 * 4096):
         assert harness.merger.take(1, [trade(number + 0.25)]), "the second of this leg"
         assert not harness.merger.take(0, [trade(number + 0.25)]), "and its copy"
+
+
+def test_a_trade_with_an_id_comes_once_though_one_leg_repeats_it() -> None:
+    harness = Harness()
+    harness.take(0, trade(1.0, "a"), trade(1.0, "b"), trade(1.0, "a"))
+    harness.take(1, trade(1.0, "b"))
+    assert [each.trade_id for each in harness.out if isinstance(each, Trade)] == ["a", "b"]
+    assert harness.merger.duplicates == 2
+
+
+def test_one_old_delta_on_the_only_leg_is_no_new_beginning() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(
+        0, snapshot(99), delta(100, 101), delta(104, 105), delta(102, 103), delta(106, 107)
+    )
+    assert harness.out == [snapshot(99), delta(100, 101), delta(104, 105), delta(106, 107)]
+    assert harness.gaps == [(102, 103)]
+
+
+def test_legs_that_come_and_go_for_ever_bring_no_copy() -> None:
+    harness = Harness()
+    for number in range(100):
+        harness.merger.join(2 * number)
+        harness.take(2 * number, trade(float(number)))
+        harness.merger.join(2 * number + 1)
+        harness.take(2 * number + 1, trade(float(number)))
+        harness.merger.leave(2 * number)
+        harness.merger.leave(2 * number + 1)
+    assert len(harness.out) == 100

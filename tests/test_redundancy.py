@@ -107,6 +107,25 @@ async def test_each_leg_in_turn_may_be_lost(
             assert max(outages) < 100_000_000
 
 
+async def test_a_lost_leg_comes_back_as_spare_behind_the_one_that_took_over(
+    virtual: Environment, autojump_clock: Clock
+) -> None:
+    """Also one that was a spare before: what woke it then does not wake it now."""
+    async with running("gateio", virtual, bind_channels={BOOK: ignore}, redundancy="standby") as (
+        simulator,
+        ws,
+        events,
+    ):
+        for _ in range(4):
+            await trio.sleep(2)
+            simulator.disconnect("drop", next(e for e in simulator.connections if e.topics))
+            await trio.sleep(0.09)
+            assert len(simulator.connections) == 1
+            await trio.sleep(0.05)
+            assert len(simulator.connections) == 2
+        assert_sound(simulator, ws, events, "standby")
+
+
 @pytest.mark.parametrize("mode", ["standby", "hot"])
 @pytest.mark.parametrize("exchange", VENUES)
 async def test_both_legs_may_be_lost_at_once(

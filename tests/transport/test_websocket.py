@@ -184,6 +184,25 @@ async def test_an_end_without_a_close(autojump_clock: Clock) -> None:
         assert websocket.close_code is None
 
 
+async def test_a_loss_is_told_first_and_cleared_away_once_there_is_time(
+    autojump_clock: Clock,
+) -> None:
+    told: list[tuple[float, str]] = []
+
+    def on_loss(loss: ConnectionLost) -> float:
+        told.append((trio.current_time(), str(loss)))
+        return 60.0
+
+    async with connected(Inbox(), mute=True) as (websocket, peer):
+        websocket.tell_loss(on_loss)
+        await peer.stream.aclose()
+        with pytest.raises(ConnectionLost, match="without a word"):
+            await websocket.wait_closed()
+        ((when, words),) = told
+        assert "without a word" in words
+        assert 0 < trio.current_time() - when < 0.01, "as long as it may, and never longer"
+
+
 async def test_an_end_within_a_frame(autojump_clock: Clock) -> None:
     inbox = Inbox()
     async with connected(inbox, mute=True) as (websocket, peer):
