@@ -9,6 +9,7 @@ in, it counts from when it does again. A fault that costs no connection has no s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -41,7 +42,8 @@ class Scenario:
         is_loss: whether a connection is lost by them.
         may_lose: whether messages cannot come where there is no other connection.
         closed: seconds for which the exchange lets nobody in.
-        grace: seconds by which a single leg may be late then, since nobody tells it when.
+        grace: seconds by which a leg may be late then, since nobody tells it when.
+        for_spares: whether that is also so for one that is connected already.
     """
 
     faults: tuple[Fault, ...]
@@ -49,15 +51,20 @@ class Scenario:
     may_lose: bool = True
     closed: float = 0.0
     grace: float = 0.0
+    for_spares: bool = False
+
+    def is_closed(self, mode: str) -> bool:
+        """Whether whoever is to carry on in a mode is not let in."""
+        return self.closed > 0 and (mode == "none" or (mode == "standby" and self.for_spares))
 
 
 def _one(kind: Any, **how: Any) -> Fault:
     return Fault(kind, connection="one", **how)
 
 
-def _shut(kind: Any, grace: float) -> Scenario:
+def _shut(kind: Any, grace: float, *, for_spares: bool = False) -> Scenario:
     faults = (Fault(kind, duration=_CLOSED_S), _one("drop"))
-    return Scenario(faults, closed=_CLOSED_S, grace=grace)
+    return Scenario(faults, closed=_CLOSED_S, grace=grace, for_spares=for_spares)
 
 
 _LOSSES = ("drop", "close", "cut", "linger", "silence", "half_open", "garbage_frame")
@@ -74,6 +81,8 @@ FAULTS: Mapping[str, Scenario] = {
     "reject_429": _shut("reject_429", grace=1.0),  # Retry-After is in whole seconds
     "refuse_connect": _shut("refuse_connect", grace=_BACKOFF_S),
     "never_upgrade": _shut("never_upgrade", grace=_PATIENCE_S),
+    # Asked again after one, two, four halves of the time an answer may take.
+    "refuse": _shut("refuse", grace=2 * _PATIENCE_S, for_spares=True),
 }
 
 
@@ -137,21 +146,18 @@ class _Record:
 def _count(ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """How many numbers are missing in between, and how many came more than once."""
     lost = duplicates = 0
-    last: int | None = None
-    for first, end in sorted(ranges) if all(first == end for first, end in ranges) else ranges:
-        if last is not None and first:
+    for (_, last), (first, _) in pairwise(ranges):
+        if first:
             lost += max(0, first - last - 1)
             duplicates += max(0, last - first + 1)
-        last = end
     return lost, duplicates
 
 
 def _limit(scenario: Scenario, mode: str, round_trip: float) -> float:
     if mode == "hot" or not scenario.is_loss:
         return 0.0
-    if mode == "standby":
-        return round_trip + 0.005
-    return 4 * round_trip + 0.010 + scenario.grace
+    limit = round_trip + 0.005 if mode == "standby" else 4 * round_trip + 0.010
+    return limit + scenario.grace * scenario.is_closed(mode)
 
 
 async def _run(fault: str, mode: str, round_trip: float) -> Row:
@@ -166,6 +172,7 @@ async def _run(fault: str, mode: str, round_trip: float) -> Row:
             pong_timeout=_PATIENCE_S,
             data_timeout=_PATIENCE_S,
             connect_timeout=_PATIENCE_S,
+            subscribe_timeout=_PATIENCE_S,
             backoff_most=_BACKOFF_S,
         )
         async with WebSocketManager(config, connection_handlers=record.on_event) as ws:
@@ -177,8 +184,8 @@ async def _run(fault: str, mode: str, round_trip: float) -> Row:
                 simulator.apply(each)
             await trio.sleep(8)
     assert (record.lost_at is not None) == scenario.is_loss, f"{fault} in {mode}"
-    begin = opens_at if scenario.closed and mode == "none" else record.lost_at or 0.0
-    counts = [_count(record.versions), _count(record.trades)]
+    begin = opens_at if scenario.is_closed(mode) else record.lost_at or 0.0
+    counts = [_count(record.versions), _count(sorted(record.trades))]
     return Row(
         fault,
         mode,

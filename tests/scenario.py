@@ -15,12 +15,13 @@ from trioex.simulator import Simulator, open_simulator
 
 E = TypeVar("E", bound=ConnectionEvent)
 
+VENUES = ("mexc", "gateio")
 QUIET = 1e-6
 """A pace at which the market does not move while a test runs."""
 
 
 @asynccontextmanager
-async def running(
+async def managed(
     exchange: str,
     environment: Environment,
     *,
@@ -28,18 +29,30 @@ async def running(
     pace: float = 1.0,
     latency: float = 0.0,
     bind_channels: Any = None,
+    connection_handlers: Any = None,
     **config: Any,
-) -> AsyncGenerator[tuple[Simulator, WebSocketManager, Collector]]:
-    """An exchange, a manager that is ready, and all it tells of its connections."""
-    events = Collector()
+) -> AsyncGenerator[tuple[Simulator, WebSocketManager]]:
+    """An exchange, and a manager that is ready."""
     async with open_simulator(
         exchange, symbols=symbols, environment=environment, pace=pace, latency=latency
     ) as simulator:
         manager = WebSocketManager(
-            simulator.config(**config), bind_channels=bind_channels, connection_handlers=events
+            simulator.config(**config),
+            bind_channels=bind_channels,
+            connection_handlers=connection_handlers,
         )
         async with manager:
-            yield simulator, manager, events
+            yield simulator, manager
+
+
+@asynccontextmanager
+async def running(
+    exchange: str, environment: Environment, **how: Any
+) -> AsyncGenerator[tuple[Simulator, WebSocketManager, Collector]]:
+    """The same, see `managed`, and all it tells of its connections."""
+    events = Collector()
+    async with managed(exchange, environment, connection_handlers=events, **how) as (simulator, ws):
+        yield simulator, ws, events
 
 
 def ignore(message: object) -> None:

@@ -9,7 +9,7 @@ import weakref
 import pytest
 import trio
 import trio.testing
-from scenario import ignore, running, told, wait_until
+from scenario import VENUES, ignore, running, told, wait_until
 from support import Collector
 from trio.testing import MockClock as Clock
 
@@ -25,7 +25,6 @@ from trioex.channels import Channel, Parameters
 from trioex.errors import SubscriptionRefused
 from trioex.events import Disconnected, Reconnected
 
-VENUES = ("mexc", "gateio")
 CHANNEL = "spot.trades.BTCUSDT"
 OTHER = "spot.trades.ETHUSDT"
 

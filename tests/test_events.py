@@ -9,14 +9,13 @@ import attrs
 import msgspec
 import pytest
 import trio
-from scenario import QUIET, ignore, of, running, told, wait_until
+from scenario import QUIET, VENUES, ignore, of, running, told, wait_until
 from support import Collector
 from trio.testing import MockClock as Clock
 
 from trioex import BookDelta, Environment
 from trioex.events import Connected, Disconnected, Gap, Reconnected, SlowConsumer
 
-VENUES = ("mexc", "gateio")
 CHANNEL = "spot.trades.BTCUSDT"
 BOOK = "spot.orderbook.BTCUSDT"
 

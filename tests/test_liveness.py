@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import trio
-from scenario import QUIET, ignore, of, running, told
+from scenario import QUIET, VENUES, ignore, of, running, told
 from support import Collector
 from trio.testing import MockClock as Clock
 
 from trioex import Environment
 from trioex.events import ChannelStale, Connected, Disconnected, Reconnected, SlowConsumer
 
-VENUES = ("mexc", "gateio")
 HANDOFFS = ("channel", "direct")
 CHANNEL = "spot.trades.BTCUSDT"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import pytest
 import trio
 import trio.testing
+from scenario import VENUES, managed
 from support import Collector, client_tasks
 from trio.testing import MockClock as Clock
 
@@ -35,34 +34,10 @@ from trioex import (
 )
 from trioex.events import Connected, Disconnected, Gap, Reconnected, SlowConsumer
 from trioex.events import SubscriptionRefused as RefusedEvent
-from trioex.simulator import Simulator, open_simulator
+from trioex.simulator import open_simulator
 
-VENUES = ("mexc", "gateio")
 HANDOFFS = ("channel", "direct")
 pytestmark = pytest.mark.parametrize("exchange", VENUES)
-
-
-@asynccontextmanager
-async def running(
-    exchange: str,
-    environment: Environment,
-    *,
-    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
-    pace: float = 1.0,
-    bind_channels: Any = None,
-    connection_handlers: Any = None,
-    **config: Any,
-) -> AsyncIterator[tuple[Simulator, WebSocketManager]]:
-    async with open_simulator(
-        exchange, symbols=symbols, environment=environment, pace=pace
-    ) as simulator:
-        manager = WebSocketManager(
-            simulator.config(**config),
-            bind_channels=bind_channels,
-            connection_handlers=connection_handlers,
-        )
-        async with manager:
-            yield simulator, manager
 
 
 # Binding
@@ -75,7 +50,7 @@ async def test_every_kind_arrives_typed(
     kinds = ("orderbook", "orderbook_snapshot", "book_ticker", "trades", "ticker", "kline")
     got = {kind: Collector() for kind in kinds}
     channels = {f"spot.{kind}.BTCUSDT": handler for kind, handler in got.items()}
-    async with running(exchange, virtual, bind_channels=channels, handoff=handoff) as (_, ws):
+    async with managed(exchange, virtual, bind_channels=channels, handoff=handoff) as (_, ws):
         for kind, collector in got.items():
             (message, *_) = await collector.wait(1)
             assert (message.exchange, message.market, message.symbol) == (
@@ -93,7 +68,7 @@ async def test_deltas_of_a_book_are_contiguous(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     deltas = Collector()
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         await ws.bind("spot.orderbook.BTCUSDT", deltas)
         await deltas.wait(20)
     chain = [each for each in deltas if isinstance(each, BookDelta)]
@@ -124,7 +99,7 @@ async def test_bind_works_before_while_and_after_connecting_awaited_or_not(
 async def test_it_is_the_interface_users_know(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         assert isinstance(ws, BaseWebsocketInterface)
     assert BaseWebsocketInterface.__abstractmethods__ == {"bind", "unbind"}
 
@@ -132,7 +107,7 @@ async def test_it_is_the_interface_users_know(
 async def test_a_binding_without_handler_iterates_and_unbinds_on_the_way_out(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual) as (simulator, ws):
+    async with managed(exchange, virtual) as (simulator, ws):
         async with ws.bind("spot.trades.BTCUSDT") as trades:
             count = 0
             async for trade in trades:
@@ -152,7 +127,7 @@ async def test_several_bindings_share_one_subscription(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     order: list[str] = []
-    async with running(exchange, virtual) as (simulator, ws):
+    async with managed(exchange, virtual) as (simulator, ws):
         one = ws.bind("spot.trades.BTCUSDT", lambda m: order.append("one"))
         async with ws.bind("spot.trades.BTCUSDT") as iterator:
             ws.bind("spot.trades", lambda m: order.append("general"))
@@ -173,7 +148,7 @@ async def test_a_binding_without_symbol_gets_what_others_subscribed(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     every = Collector()
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         assert (await ws.bind("spot.trades", every)).state is BindingState.CONFIRMED
         await ws.bind("spot.trades.BTCUSDT", lambda m: None)
         await ws.bind("spot.trades.ETHUSDT", lambda m: None)
@@ -185,7 +160,7 @@ async def test_a_binding_without_symbol_gets_what_others_subscribed(
 async def test_what_can_never_work_is_said_at_once(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         for arguments, says in (
             (("spot.orderbok.BTCUSDT", print), "did you mean 'spot.orderbook'"),
             (("spot.trades.BTCUSDT", 3), "callable with one message"),
@@ -218,7 +193,7 @@ async def test_a_refused_symbol_fails_alone(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     good, events = Collector(), Collector()
-    async with running(exchange, virtual, connection_handlers=events) as (simulator, ws):
+    async with managed(exchange, virtual, connection_handlers=events) as (simulator, ws):
         simulator.refuse("ETHUSDT")
         first = ws.bind("spot.trades.BTCUSDT", good)
         bad = ws.bind("spot.trades.ETHUSDT", good)
@@ -242,7 +217,7 @@ async def test_a_refused_symbol_fails_alone(
 async def test_an_unknown_symbol_is_looked_up_and_suggested(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         with pytest.raises(UnknownSymbol, match="did you mean 'BTCUSDT'"):
             await ws.bind("spot.trades.BTCUSDTT")
         with pytest.raises(UnknownSymbol):
@@ -255,7 +230,7 @@ async def test_a_symbol_newer_than_the_shipped_list_is_found(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     got = Collector()
-    async with running(
+    async with managed(
         exchange,
         virtual,
         symbols=("BTCUSDT", "NEWC0INUSDT"),
@@ -275,7 +250,7 @@ async def test_symbols_are_guessed_when_the_list_cannot_be_had(
         raise HttpError(f"GET {url} was answered with HTTP 503", 503)
 
     got = Collector()
-    async with running(exchange, virtual, symbols=("BTCUSDT", "NEWC0INUSDT"), fetch=fetch) as (
+    async with managed(exchange, virtual, symbols=("BTCUSDT", "NEWC0INUSDT"), fetch=fetch) as (
         _,
         ws,
     ):
@@ -329,7 +304,7 @@ async def test_isolated_handlers_do_not_disturb_others(
         broken(message)
 
     good = Collector()
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         bad = ws.bind("spot.trades.BTCUSDT", broken_async if is_async else broken, on_error=policy)
         ws.bind("spot.trades.BTCUSDT", good)
         await good.wait(4)
@@ -346,7 +321,7 @@ async def test_an_exception_of_the_block_leaves_as_it_is(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     with pytest.raises(KeyError, match="mine"):
-        async with running(exchange, virtual):
+        async with managed(exchange, virtual):
             raise KeyError("mine")
     manager = None
     async with open_simulator(exchange, environment=virtual) as simulator:
@@ -364,7 +339,7 @@ async def test_a_handler_may_unbind_itself_and_bind_others(
     second = Collector()
     finished = trio.Event()
 
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
 
         async def once(message: object) -> None:
             seen.append("once")
@@ -395,7 +370,7 @@ async def test_unbinding_cancels_a_handler_at_work_and_keeps_nothing_of_it(
 
     handler = Handler()
     alive = weakref.ref(handler)
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         binding = ws.bind("spot.trades.BTCUSDT", handler)
         await entered.wait()
         await ws.unbind(binding)
@@ -414,7 +389,7 @@ async def test_a_blocked_handler_delays_only_itself(
         await trio.sleep_forever()
 
     good = Collector()
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         ws.bind("spot.trades.BTCUSDT", blocked)
         ws.bind("spot.trades.BTCUSDT", good)
         await good.wait(50)
@@ -429,7 +404,7 @@ async def test_a_sync_handler_that_returns_a_coroutine_is_served(
         await trio.lowlevel.checkpoint()
         got(message)
 
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
         ws.bind("spot.trades.BTCUSDT", lambda message: later(message))  # noqa: PLW0108  sync, to look at
         await got.wait(3)
 
@@ -448,7 +423,7 @@ async def test_block_loses_nothing_and_reports_the_slow_consumer(
         await release.wait()
         slow.append(message.receive_time)
 
-    async with running(
+    async with managed(
         exchange,
         virtual,
         pace=20.0,
@@ -484,7 +459,7 @@ async def test_a_slow_handler_is_no_dead_peer(
     async def handler(message: object) -> None:
         await release.wait()
 
-    async with running(
+    async with managed(
         exchange,
         virtual,
         pace=20.0,
@@ -504,7 +479,7 @@ async def test_a_slow_handler_is_no_dead_peer(
 async def test_latest_and_drop_oldest_count_their_drops(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
-    async with running(exchange, virtual, pace=5.0) as (_, ws):
+    async with managed(exchange, virtual, pace=5.0) as (_, ws):
         latest = await ws.bind("spot.trades.BTCUSDT", overflow="latest")
         oldest = await ws.bind("spot.trades.BTCUSDT", overflow="drop_oldest", queue_size=3)
         ws.bind("spot.trades.BTCUSDT", everything := Collector())
@@ -521,7 +496,7 @@ async def test_overflow_raise_raises(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     with pytest.RaisesGroup(QueueOverflow, flatten_subgroups=True):
-        async with running(exchange, virtual, pace=5.0) as (_, ws):
+        async with managed(exchange, virtual, pace=5.0) as (_, ws):
             ws.bind("spot.trades.BTCUSDT", overflow="raise", queue_size=2)
             await trio.sleep(60)
 
@@ -535,7 +510,7 @@ async def test_a_lost_connection_is_reopened_at_once_and_subscribed_again(
 ) -> None:
     got, events = Collector(), Collector()
     channels = {"spot.trades.BTCUSDT": got, "spot.orderbook.ETHUSDT": got}
-    async with running(exchange, virtual, bind_channels=channels, connection_handlers=events) as (
+    async with managed(exchange, virtual, bind_channels=channels, connection_handlers=events) as (
         simulator,
         ws,
     ):
@@ -560,7 +535,7 @@ async def test_a_silent_peer_is_noticed(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     got, events = Collector(), Collector()
-    async with running(
+    async with managed(
         exchange,
         virtual,
         bind_channels={"spot.trades.BTCUSDT": got},
@@ -580,7 +555,7 @@ async def test_a_quiet_connection_is_kept_open_by_pings(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     events = Collector()
-    async with running(exchange, virtual, pace=1e-6, connection_handlers=events) as (_, ws):
+    async with managed(exchange, virtual, pace=1e-6, connection_handlers=events) as (_, ws):
         await ws.bind("spot.trades.BTCUSDT", lambda m: None)
         await trio.sleep(600)
     assert [type(event) for event in events] == [Connected]
@@ -615,7 +590,7 @@ async def test_three_hundred_bindings(
 ) -> None:
     symbols = tuple(f"C{number:03}USDT" for number in range(300))
     every = Collector()
-    async with running(exchange, virtual, symbols=symbols, pace=0.2) as (simulator, ws):
+    async with managed(exchange, virtual, symbols=symbols, pace=0.2) as (simulator, ws):
         ws.bind("spot.book_ticker", every)
         bindings = [ws.bind(f"spot.book_ticker.{symbol}", lambda m: None) for symbol in symbols]
         for binding in bindings:
@@ -636,7 +611,7 @@ async def test_binding_ten_thousand_times_grows_nothing(
 ) -> None:
     async def handler(message: object) -> None: ...
 
-    async with running(exchange, virtual) as (_, ws):
+    async with managed(exchange, virtual) as (_, ws):
 
         async def rounds(count: int) -> tuple[int, int]:
             for number in range(count):
@@ -701,7 +676,7 @@ async def test_what_was_read_is_delivered_before_the_end(
         await trio.sleep(0.01)
         handled.append(message)
 
-    async with running(exchange, virtual, close_timeout=30.0, pace=10.0) as (_, ws):
+    async with managed(exchange, virtual, close_timeout=30.0, pace=10.0) as (_, ws):
         ws.bind("spot.trades.BTCUSDT", slowly)
         ws.bind("spot.trades.BTCUSDT", everything)
         await everything.wait(30)
@@ -713,7 +688,7 @@ async def test_nothing_is_delivered_after_an_outer_cancel(
 ) -> None:
     got = Collector()
     with trio.CancelScope() as scope:
-        async with running(exchange, virtual, pace=10.0) as (_, ws):
+        async with managed(exchange, virtual, pace=10.0) as (_, ws):
             ws.bind("spot.trades.BTCUSDT", got)
             await got.wait(5)
             scope.cancel()
@@ -761,7 +736,7 @@ async def test_waiting_for_a_confirmation_ends_with_the_manager(
 # Testing without an exchange
 
 
-async def test_process_test_message_without_running(exchange: str) -> None:
+async def test_process_test_message_without_managed(exchange: str) -> None:
     from unittest.mock import AsyncMock, Mock
 
     mock, async_mock, seen = Mock(), AsyncMock(), Collector()
@@ -785,7 +760,7 @@ async def test_process_test_message_without_running(exchange: str) -> None:
     assert kline.close_time - kline.open_time == 15 * 60 * 10**9
 
 
-async def test_process_test_message_while_running(
+async def test_process_test_message_while_managed(
     exchange: str, virtual: Environment, autojump_clock: Clock
 ) -> None:
     seen = Collector()
@@ -794,7 +769,7 @@ async def test_process_test_message_while_running(
         await trio.sleep(1)
         seen(message)
 
-    async with running(exchange, virtual, pace=1e-6) as (_, ws):
+    async with managed(exchange, virtual, pace=1e-6) as (_, ws):
         await ws.bind("spot.trades.BTCUSDT", slow)
         (topic,) = [ws.bind("spot.trades.BTCUSDT", seen).topic]
         assert topic is not None

@@ -12,16 +12,15 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from scenario import QUIET, ignore, of, running, told, wait_until
+from scenario import QUIET, VENUES, ignore, of, running, told, wait_until
 from support import Collector, client_tasks, wait_left
 from trio.testing import MockClock as Clock
 
 from trioex import BindingState, Environment, WebSocketManager
 from trioex.errors import AuthenticationFailed, HandshakeRejected, Verdict
 from trioex.events import Disconnected, Reconnected, Rotated, SubscriptionRefused
-from trioex.simulator import Simulator, open_simulator
+from trioex.simulator import Fault, Simulator, open_simulator
 
-VENUES = ("mexc", "gateio")
 CHANNEL = "spot.trades.BTCUSDT"
 
 # The rhythm of attempts
@@ -448,6 +447,34 @@ async def test_what_was_confirmed_outlives_a_refusal_of_the_moment(
         assert not of(Reconnected, events)
         simulator.tamper = None
         await binding
+        assert of(Reconnected, events)
+        got.clear()
+        await got.wait(3)
+
+
+@pytest.mark.parametrize("mode", ["none", "standby"])
+@pytest.mark.parametrize("exchange", VENUES)
+async def test_what_was_confirmed_is_asked_for_again_though_the_words_are_final(
+    exchange: str, mode: str, virtual: Environment, autojump_clock: Clock
+) -> None:
+    """An exchange that starts anew may know no symbols for a while; one delisted stays unknown."""
+    got, gone = Collector(), Collector()
+    async with running(exchange, virtual, redundancy=mode) as (simulator, ws, events):
+        lives = await ws.bind("spot.trades.BTCUSDT", got)
+        ends = await ws.bind("spot.trades.ETHUSDT", gone)
+        simulator.refuse("ETHUSDT")
+        simulator.apply(Fault("refuse", duration=20.0, symbol="BTCUSDT"))
+        simulator.disconnect("drop", simulator.connections[0])
+        await trio.sleep(240)
+        assert lives.state is BindingState.CONFIRMED
+        assert ends.state is BindingState.REFUSED
+        refused = Counter((e.channel, e.is_final) for e in of(SubscriptionRefused, events))
+        assert refused[str(ends.channel), False] == 5
+        assert refused[str(ends.channel), True] == 1
+        # The one topic that keeps a spare of MEXC open was never lost.
+        was_lost = (exchange, mode) != ("mexc", "standby")
+        assert bool(refused[str(lives.channel), False]) == was_lost
+        assert not refused[str(lives.channel), True]
         assert of(Reconnected, events)
         got.clear()
         await got.wait(3)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-from scenario import ignore, of, owed, running, told, wait_until
+from scenario import VENUES, ignore, of, owed, running, told, wait_until
 from support import Collector, client_tasks
 from trio.testing import MockClock as Clock
 
@@ -20,7 +20,6 @@ from trioex.leg import Leg
 from trioex.merge import Merger
 from trioex.simulator import Simulator
 
-VENUES = ("mexc", "gateio")
 MODES = ("none", "standby", "hot")
 LEGS = {"none": 1, "standby": 2, "hot": 2}
 ROLES = {"none": ["active"], "standby": ["active", "spare"], "hot": ["active", "active"]}

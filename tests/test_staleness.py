@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import trio
-from scenario import ignore, of, running, told, wait_until
+from scenario import VENUES, ignore, of, running, told, wait_until
 from support import Collector
 from trio.testing import MockClock as Clock
 
 from trioex import BindingError, ChannelState, Environment
 from trioex.events import ChannelLive, ChannelStale, Disconnected, Reconnected
 
-VENUES = ("mexc", "gateio")
 TRADES = "spot.trades.BTCUSDT"
 TICKER = "spot.ticker.BTCUSDT"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from trioex.channels import Channel, Parameters
 from trioex.exchanges.base import Answer, Request, Topic
 from trioex.exchanges.mexc.spot import MexcSpot
-from trioex.subscriptions import Subscriptions
+from trioex.subscriptions import Outcome, Subscriptions
 
 VENUE = MexcSpot()
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "ETHBTC")
@@ -195,6 +195,18 @@ def test_a_refusal_of_the_moment_is_told_and_asked_again_less_and_less_often() -
     assert pauses == [1, 2, 4, 8, 12, 12]
     subscriptions.answer(Answer(request.id))
     assert subscriptions.settled
+
+
+def test_final_words_are_final_once_patience_ends() -> None:
+    subscriptions = Subscriptions(VENUE, lambda topic: 2)
+    subscriptions.want(topic())
+    outcomes: list[Outcome] = []
+    for _ in range(3):
+        while not (requests := asked(subscriptions)):
+            subscriptions.expire(before=-1.0)
+        outcomes += subscriptions.answer(Answer(requests[0].id, reason="unknown", code=2))
+    assert [outcome.is_final for outcome in outcomes] == [False, False, True]
+    assert len(subscriptions) == 0
 
 
 def test_a_topic_that_was_put_off_is_let_go_without_a_word() -> None:

@@ -100,8 +100,9 @@ class SubscriptionRefused(ConnectionEvent, frozen=True, gc=False, tag="subscript
         channel: what was asked for.
         reason: the venue's words.
         code: the venue's error code, or None.
-        is_final: False when the refusal is about the moment: the binding lives, and it is asked
-            for again until the exchange accepts it or refuses it for good.
+        is_final: False when the refusal may be about the moment: the binding lives, and it is
+            asked for again, with pauses. That is so by the venue's code, and for two minutes for
+            what the exchange had confirmed before, in whatever words it refuses it now.
     """
 
     channel: str

@@ -8,6 +8,7 @@ loss in the meantime is the line's matter.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -68,6 +69,10 @@ class LegOwner(Protocol):
         """Whether nothing else carries what this leg should."""
         ...
 
+    def patience(self, leg: Leg, topic: Topic) -> float:
+        """How many refusals in final words the leg is to put up with for a topic."""
+        ...
+
     def on_end(self, leg: Leg, failure: TrioexError | None) -> None:
         """It ended for good; with a failure when trying again cannot help."""
 
@@ -119,7 +124,7 @@ class Leg:
         self.number = number
         self.role = role
         self.owes = False
-        self.subscriptions = Subscriptions(venue)
+        self.subscriptions = Subscriptions(venue, partial(owner.patience, self))
         self._venue = venue
         self._config = config
         self._owner = owner
@@ -175,7 +180,8 @@ class Leg:
     def want(self, topic: Topic) -> None:
         """Subscribe, now or when it is open."""
         if not self.subscriptions:
-            if self._has_proved(self._connection):
+            connection = self._connection
+            if connection is not None and connection.is_open and self._has_proved(connection):
                 self._backoff.reset()
             if not self._must_wait:
                 self._interrupt.set()  # nobody missed it while it waited to be opened again
@@ -280,11 +286,10 @@ class Leg:
             # Whoever took its place asks for everything now and is not to wait behind our TLS.
             self._retry_at = max(self._retry_at, trio.current_time() + _SPARE_S)
 
-    def _has_proved(self, connection: Connection | None) -> bool:
+    def _has_proved(self, connection: Connection) -> bool:
         """Whether a connection was good for something: it brought data, or idled for a while."""
-        if connection is None or connection.has_data:
-            return connection is not None
-        return not self.subscriptions and connection.age >= _PROVEN_S
+        idled = not self.subscriptions and connection.age >= _PROVEN_S
+        return connection.has_data or idled
 
     def _delay(self, reason: TrioexError, verdict: Verdict) -> float:
         wait: float | None = getattr(reason, "retry_after", None)

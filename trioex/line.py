@@ -11,6 +11,7 @@ drops the copies.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -37,6 +38,8 @@ from .subscriptions import Outcome
 __all__ = ["Line", "LineOwner", "LineStatistics", "Starter"]
 
 _UPGRADE = "upgrade"
+_MOST_REFUSALS = 5
+"""In final words, of what was confirmed before; with ever longer pauses they take two minutes."""
 _SECOND = {Redundancy.NONE: None, Redundancy.STANDBY: "spare", Redundancy.HOT: "active"}
 """The role of the second leg."""
 
@@ -146,6 +149,8 @@ class Line:
         self._take_number = take_number
         self._topics: dict[str, Topic] = {}
         self._confirmed: set[str] = set()
+        self._proven: set[str] = set()
+        """Names of topics that the exchange confirmed once."""
         self._legs: list[Leg] = []
         self._starter: Starter | None = None
         self._broken_at: int | None = None
@@ -218,6 +223,7 @@ class Line:
         """Unsubscribe."""
         self._topics.pop(topic.name, None)
         self._confirmed.discard(topic.name)
+        self._proven.discard(topic.name)
         for leg in self._legs:
             leg.unwant(topic)
             self._check(leg)  # it may have been the last that was waited for
@@ -403,18 +409,30 @@ class Line:
             name = outcome.topic.name
             if name not in self._topics:
                 continue
-            others = [each for each in self._active if each is not leg and each.is_open]
-            if outcome.reason is not None and any(
-                each.subscriptions.is_confirmed(outcome.topic) for each in others
-            ):
+            if outcome.reason is not None and self._is_carried_beside(leg, outcome.topic):
                 continue  # refused here, carried there: the binding lives
             if outcome.reason is None:
                 self._owner.on_leg_joined(leg.number, outcome.topic)
                 if leg.role == "spare" or name in self._confirmed:
                     continue
                 self._confirmed.add(name)
+                self._proven.add(name)
             self._owner.on_outcome(self, outcome)
         self._check(leg)
+
+    def patience(self, leg: Leg, topic: Topic) -> float:
+        """How many refusals in final words the leg is to put up with for a topic.
+
+        What the exchange carries on another leg, or did a moment ago, it does not refuse for
+        good; not even where it says so, as one does that starts anew.
+        """
+        if self._is_carried_beside(leg, topic):
+            return math.inf
+        return _MOST_REFUSALS if topic.name in self._proven else 0
+
+    def _is_carried_beside(self, leg: Leg, topic: Topic) -> bool:
+        others = (each for each in self._active if each is not leg and each.is_open)
+        return any(each.subscriptions.is_confirmed(topic) for each in others)
 
     def _check(self, leg: Leg) -> None:
         """Tell that what was lost is whole again, once it is."""

@@ -9,7 +9,7 @@ to send next and what an answer means; it sends nothing itself.
        └──▶ PUT OFF ◀──┴──refused──▶ (forgotten, told)
 
 A refusal that is about the moment puts a topic off: it is told, and asked for again, less and
-less often.
+less often. Final words are taken for such, too, as long as the owner has patience with a topic.
 """
 
 from __future__ import annotations
@@ -67,11 +67,20 @@ class Outcome:
     is_final: bool = True
 
 
-class Subscriptions:
-    """The subscriptions of one connection."""
+def _none(_topic: Topic) -> float:
+    return 0
 
-    def __init__(self, venue: Venue) -> None:
+
+class Subscriptions:
+    """The subscriptions of one connection.
+
+    Args:
+        patience: how many refusals in final words to put up with for a topic.
+    """
+
+    def __init__(self, venue: Venue, patience: Callable[[Topic], float] = _none) -> None:
         self._venue = venue
+        self._patience = patience
         self._entries: dict[str, _Entry] = {}
         # The names among them that are not confirmed: every batch that is read asks for it.
         self._unsettled: set[str] = set()
@@ -140,7 +149,7 @@ class Subscriptions:
         self._unsettled.update(self._entries)
         for entry in self._entries.values():
             entry.state = _State.WANTED
-            entry.attempts = entry.refusals = 0
+            entry.attempts = 0
 
     # What to send
 
@@ -202,10 +211,11 @@ class Subscriptions:
             entry = self._entries.get(topic.name)
             if entry is None or entry.state is not _State.PENDING:
                 continue
-            if topic.name in refused and answer.is_transient:
-                outcomes.append(self._put_off(entry, answer))
-            elif topic.name in refused:
-                outcomes.append(self._refuse(topic, answer.reason or "refused", answer.code))
+            if topic.name in refused:
+                may_pass = answer.is_transient or entry.refusals < self._patience(topic)
+                reason = answer.reason or "refused"
+                decide = self._put_off if may_pass else self._refuse
+                outcomes.append(decide(entry, reason, answer.code))
             elif topic.name in accepted:
                 entry.state = _State.CONFIRMED
                 self._unsettled.discard(topic.name)
@@ -217,21 +227,21 @@ class Subscriptions:
                 outcomes += self._ask_again(entry)
         return outcomes
 
-    def _refuse(self, topic: Topic, reason: str, code: int | None = None) -> Outcome:
-        del self._entries[topic.name]
-        self._unsettled.discard(topic.name)
-        return Outcome(topic, reason, code)
+    def _refuse(self, entry: _Entry, reason: str, code: int | None = None) -> Outcome:
+        del self._entries[entry.topic.name]
+        self._unsettled.discard(entry.topic.name)
+        return Outcome(entry.topic, reason, code)
 
-    def _put_off(self, entry: _Entry, answer: Answer) -> Outcome:
+    def _put_off(self, entry: _Entry, reason: str, code: int | None = None) -> Outcome:
         entry.state = _State.PUT_OFF
         entry.rounds = min(1 << entry.refusals, _MOST_ROUNDS)
         entry.refusals += 1
         entry.attempts = 0
-        return Outcome(entry.topic, answer.reason or "refused", answer.code, is_final=False)
+        return Outcome(entry.topic, reason, code, is_final=False)
 
     def _ask_again(self, entry: _Entry) -> list[Outcome]:
         if entry.attempts >= _MOST_ATTEMPTS:
-            return [self._refuse(entry.topic, f"no answer to {entry.attempts} requests")]
+            return [self._refuse(entry, f"no answer to {entry.attempts} requests")]
         entry.state = _State.WANTED
         return []
 
