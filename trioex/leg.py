@@ -250,6 +250,7 @@ class Leg:
                 break
             if self._retry_at is None:
                 self.on_down(connection, reason)  # it could not be opened
+            self._log(reason)  # not before: whoever took over has asked by now
             if not self._config.reconnect:
                 break
             await self._pause()
@@ -281,7 +282,7 @@ class Leg:
         delay = self._delay(reason, verdict)
         self._retry_at = trio.current_time() + delay
         ends = is_final or not self._config.reconnect
-        self._tell_lost(reason, None if ends else delay)
+        self._owner.on_lost(self, reason, None if ends else delay)  # another leg may take over
         if self.role == "spare":
             # Whoever took its place asks for everything now and is not to wait behind our TLS.
             self._retry_at = max(self._retry_at, trio.current_time() + _SPARE_S)
@@ -298,8 +299,7 @@ class Leg:
         self._must_wait = wait > 0
         return self._backoff.next(wait)
 
-    def _tell_lost(self, reason: TrioexError, retry_in: float | None) -> None:
-        self._owner.on_lost(self, reason, retry_in)  # first: another leg may take over
+    def _log(self, reason: TrioexError) -> None:
         # An end that will not be mended is told to the owner; as a warning it would be news of
         # what was asked for.
         level = logging.WARNING if self._config.reconnect else logging.DEBUG
