@@ -15,7 +15,7 @@ from .samples import GATE_SYMBOLS
 
 __all__ = ["measure"]
 
-_KINDS = ("trades", "book_ticker", "ticker", "orderbook")
+_KINDS = ("trades", "book_ticker", "ticker", "orderbook_delta")
 
 
 def measure(bench: Bench) -> list[Row]:

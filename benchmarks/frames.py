@@ -50,7 +50,7 @@ def _measure(
     *,
     secure: bool,
 ) -> list[Row]:
-    subscribe = subscribe_text("gateio", "spot.orderbook.BTCUSDT")
+    subscribe = subscribe_text("gateio", "spot.orderbook_delta.BTCUSDT")
     runs = {}
     for name, (contender, count, spec) in contenders.items():
         count = bench.scaled(count)

@@ -106,7 +106,7 @@ async def _measure(mode: str, kind: How, drops: int) -> Outcome:
     async with open_exchange() as exchange:
         config = exchange.config(redundancy=MODES[mode])
         async with WebSocketManager(config) as ws:
-            await ws.bind("spot.orderbook.BTCUSDT", watcher.on_book, depth=50)
+            await ws.bind("spot.orderbook_delta.BTCUSDT", watcher.on_book, depth=50)
             await ws.bind("spot.trades.BTCUSDT", watcher.trades.append)
             seconds: list[float] = []
             for number in range(drops):

@@ -176,7 +176,7 @@ async def _run(fault: str, mode: str, round_trip: float) -> Row:
             backoff_most=_BACKOFF_S,
         )
         async with WebSocketManager(config, connection_handlers=record.on_event) as ws:
-            await ws.bind("spot.orderbook.BTCUSDT", record.on_book, depth=50)
+            await ws.bind("spot.orderbook_delta.BTCUSDT", record.on_book, depth=50)
             await ws.bind("spot.trades.BTCUSDT", record.on_trade)
             await trio.sleep(2)
             opens_at = trio.current_time() + scenario.closed

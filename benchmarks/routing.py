@@ -96,7 +96,7 @@ def _run(
 def _router(venue: Venue, symbols: Sequence[str]) -> Router:
     router = Router(venue, float, _nothing)
     for number, symbol in enumerate(symbols):
-        topic = venue.topic(Channel.parse(f"spot.orderbook.{symbol}"), Parameters())
+        topic = venue.topic(Channel.parse(f"spot.orderbook_delta.{symbol}"), Parameters())
         router.bind(topic, _outlet(number, _nothing))
     return router
 

@@ -26,8 +26,8 @@ from .samples import GATE_SYMBOLS
 __all__ = ["connect", "frames", "latency", "loss", "memory", "typed"]
 
 _CHANNELS = {
-    "gate": ("gateio", "spot.orderbook.BTCUSDT"),
-    "mexc": ("mexc", "spot.orderbook.BTCUSDT"),
+    "gate": ("gateio", "spot.orderbook_delta.BTCUSDT"),
+    "mexc": ("mexc", "spot.orderbook_delta.BTCUSDT"),
     "trade": ("gateio", "spot.trades.BTCUSDT"),
 }
 

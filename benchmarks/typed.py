@@ -34,7 +34,7 @@ def _measure(bench: Bench, kind: str) -> list[Row]:
     sent = int((warm + count) * 1.05) + 2000
     ours = bench.url(kind=kind, count=sent, fresh=1)
     theirs = bench.url(kind=kind, count=sent, fresh=1, ack=0)
-    subscribe = subscribe_text(exchange, "spot.orderbook.BTCUSDT")
+    subscribe = subscribe_text(exchange, "spot.orderbook_delta.BTCUSDT")
     turns = bench.turns(
         {
             "trioex, channel": partial(bench.client, "trioex typed", ours, **spec),

@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from trioex import Ticker, WebSocketConfig, create_exchange_component
+from trioex import OrderBook, Ticker, WebSocketConfig, create_exchange_component
 from trioex.simulator import open_simulator
 
 
@@ -20,10 +20,14 @@ async def tour(exchange: str, config: WebSocketConfig) -> None:
     async def on_ticker(ticker: Ticker) -> None:  # async: has a task and a queue of its own
         print(f"{exchange}: {ticker.symbol} at {ticker.last}")
 
-    books: list[Any] = []
+    versions: list[int] = []
+
+    def on_book(book: OrderBook) -> None:  # sync: called at each change, must not block
+        versions.append(book.version)
+
     trades: list[Any] = []
     handlers = {
-        "spot.orderbook.BTCUSDT": books.append,  # sync: called at once, must not block
+        "spot.orderbook.BTCUSDT": on_book,
         "spot.trades": trades.append,  # no symbol: every trade that arrives
     }
     async with create_exchange_component(exchange, config, bind_channels=handlers) as ws:
@@ -35,7 +39,7 @@ async def tour(exchange: str, config: WebSocketConfig) -> None:
                     break  # leaving the block unbinds
         await ws.unbind("spot.orderbook.BTCUSDT")  # from here on not one more
         await trio.sleep(3)
-        print(f"{exchange}: {len(books)} order book updates, {len(trades)} trades")
+        print(f"{exchange}: {len(versions)} order book updates, {len(trades)} trades")
 
 
 async def simulate(exchange: str) -> None:
@@ -47,6 +51,7 @@ async def replay(path: str) -> dict[str, list[Any]]:
     names = {"orderbook": "order book updates", "ticker": "tickers", "kline": "klines"}
     received: dict[str, list[Any]] = {kind: [] for kind in (*names, "trades")}
     handlers = {f"spot.{kind}": messages.append for kind, messages in received.items()}
+    handlers["spot.orderbook_delta"] = handlers.pop("spot.orderbook")  # as they were recorded
     async with open_simulator("gateio", recording=path, pace=None) as simulator:
         config = simulator.config(reconnect=False)  # it ends when the recording does
         async with create_exchange_component("gateio", config, bind_channels=handlers) as ws:

@@ -26,7 +26,7 @@ from trioex.simulator import open_simulator, virtual_environment
 
 HOWS = ("drop", "close", "linger", "cut", "silence")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-KINDS = ("trades", "orderbook", "book_ticker", "ticker")
+KINDS = ("trades", "orderbook_delta", "book_ticker", "ticker")
 
 
 async def live(exchange: str, redundancy: str, seed: int, handoff: Any) -> list[bytes]:

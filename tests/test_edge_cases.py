@@ -80,8 +80,8 @@ async def test_each_of_two_full_queues_holds_the_router_up(
     async def quick(message: object) -> None: ...
 
     async with running(virtual) as (_, ws):
-        slow = await ws.bind("spot.orderbook.BTCUSDT", stuck, queue_size=2)
-        await ws.bind("spot.orderbook.BTCUSDT", quick, queue_size=1)
+        slow = await ws.bind("spot.orderbook_delta.BTCUSDT", stuck, queue_size=2)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", quick, queue_size=1)
         await trio.sleep(60)
         assert slow.statistics().queued == 2
 
@@ -101,7 +101,7 @@ async def test_a_handler_whose_queue_is_full_may_await_a_confirmation(
                 await ws.bind("spot.ticker.ETHUSDT", lambda m: None)
                 confirmed.set()
 
-        ws.bind("spot.orderbook.BTCUSDT", handler, queue_size=1)
+        ws.bind("spot.orderbook_delta.BTCUSDT", handler, queue_size=1)
         with trio.fail_after(30):
             await confirmed.wait()
         assert ws.statistics().peak_waiting_bytes > 0
@@ -116,7 +116,7 @@ async def test_a_slow_handler_costs_nobody_a_subscription(
         await trio.sleep(120)
 
     async with running(virtual, handoff=handoff) as (_, ws):
-        await ws.bind("spot.orderbook.BTCUSDT", slow, queue_size=1)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", slow, queue_size=1)
         await trio.sleep(3)
         with trio.fail_after(5):
             await ws.bind("spot.ticker.ETHUSDT", lambda m: None)
@@ -166,7 +166,9 @@ async def test_a_wrapped_async_handler_keeps_its_queue_and_its_policy(
         return stuck(message)
 
     async with running(virtual) as (_, ws):
-        binding = await ws.bind("spot.orderbook.BTCUSDT", wrapper, queue_size=2, overflow=overflow)
+        binding = await ws.bind(
+            "spot.orderbook_delta.BTCUSDT", wrapper, queue_size=2, overflow=overflow
+        )
         await trio.sleep(60)
         assert binding.statistics().queued <= 2
     gc.collect()  # a coroutine that was never awaited would be an error here
@@ -179,7 +181,9 @@ async def test_iterating_what_was_refused_or_overflowed_says_so(
         refused = ws.bind("spot.trades.LTCUSDT")
         with pytest.raises(SubscriptionRefused):
             await refused.__anext__()
-        full = ws.bind("spot.orderbook.BTCUSDT", overflow="raise", queue_size=3, on_error="unbind")
+        full = ws.bind(
+            "spot.orderbook_delta.BTCUSDT", overflow="raise", queue_size=3, on_error="unbind"
+        )
         await trio.sleep(5)
         assert full.state is BindingState.REFUSED
         with pytest.raises(QueueOverflow):
@@ -207,7 +211,7 @@ async def test_the_errors_of_a_handler_and_of_the_block_are_both_told(
         flatten_subgroups=True,
     ):
         async with running(virtual) as (_, ws):
-            ws.bind("spot.orderbook.BTCUSDT", handler)
+            ws.bind("spot.orderbook_delta.BTCUSDT", handler)
             try:
                 await trio.sleep_forever()
             finally:
@@ -228,7 +232,7 @@ async def test_an_exchange_that_numbers_its_books_anew_is_believed(
     async with running(virtual) as (simulator, ws):
         ws.bind_events(events)
         simulator.tamper = renumber
-        await ws.bind("spot.orderbook.BTCUSDT", got)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", got)
         await got.wait(5)
         ahead = 0
         simulator.disconnect()
@@ -260,7 +264,7 @@ async def test_a_whole_book_in_the_middle_of_the_chain_is_delivered_once(
         return [frame]
 
     async with running(virtual, redundancy=redundancy) as (simulator, ws):
-        await ws.bind("spot.orderbook.BTCUSDT", got, depth=50)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", got, depth=50)
         await trio.sleep(3)
         got.clear()
         simulator.tamper = lose
@@ -336,7 +340,7 @@ async def test_a_binding_made_at_the_moment_of_a_loss_deafens_nothing(
 
     async with running(virtual, ping_interval=2.0, pong_timeout=2.0) as (simulator, ws):
         ws.bind_events(bind_again)
-        await ws.bind("spot.orderbook.BTCUSDT", got)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", got)
         await trio.sleep(1)
         simulator.disconnect(how)
         await trio.sleep(30)

@@ -17,7 +17,7 @@ from trioex import BookDelta, Environment
 from trioex.events import Connected, Disconnected, Gap, Reconnected, SlowConsumer
 
 CHANNEL = "spot.trades.BTCUSDT"
-BOOK = "spot.orderbook.BTCUSDT"
+BOOK = "spot.orderbook_delta.BTCUSDT"
 
 
 @pytest.mark.parametrize("exchange", VENUES)

@@ -195,7 +195,7 @@ async def test_at_the_bound_reading_pauses_and_the_peer_is_not_blamed(
         data_timeout=5.0,
         stale_after=5.0,
     ) as (simulator, ws, events):
-        await ws.bind("spot.orderbook.BTCUSDT", handler, queue_size=1)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", handler, queue_size=1)
         await events.wait(told(SlowConsumer))
         await trio.sleep(12)
         assert ws.statistics().waiting_bytes <= 4096

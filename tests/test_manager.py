@@ -69,7 +69,7 @@ async def test_deltas_of_a_book_are_contiguous(
 ) -> None:
     deltas = Collector()
     async with managed(exchange, virtual) as (_, ws):
-        await ws.bind("spot.orderbook.BTCUSDT", deltas)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", deltas)
         await deltas.wait(20)
     chain = [each for each in deltas if isinstance(each, BookDelta)]
     for one, next_one in itertools.pairwise(chain):
@@ -509,7 +509,7 @@ async def test_a_lost_connection_is_reopened_at_once_and_subscribed_again(
     exchange: str, how: Any, virtual: Environment, autojump_clock: Clock
 ) -> None:
     got, events = Collector(), Collector()
-    channels = {"spot.trades.BTCUSDT": got, "spot.orderbook.ETHUSDT": got}
+    channels = {"spot.trades.BTCUSDT": got, "spot.orderbook_delta.ETHUSDT": got}
     async with managed(exchange, virtual, bind_channels=channels, connection_handlers=events) as (
         simulator,
         ws,
@@ -527,7 +527,7 @@ async def test_a_lost_connection_is_reopened_at_once_and_subscribed_again(
         assert ws.statistics().lines[0].connections == 2
         for gap in events:
             if isinstance(gap, Gap):  # none, where it is back before the next push is due
-                assert gap.channel == "spot.orderbook.ETHUSDT"
+                assert gap.channel == "spot.orderbook_delta.ETHUSDT"
                 assert gap.last_version >= gap.first_version
 
 
@@ -747,7 +747,7 @@ async def test_process_test_message_without_managed(exchange: str) -> None:
 
     ws = WebSocketManager(WebSocketConfig(exchange=exchange))
     ws.bind("spot.trades.BTCUSDT", mock)
-    ws.bind("spot.orderbook.BTCUSDT", async_mock)
+    ws.bind("spot.orderbook_delta.BTCUSDT", async_mock)
     ws.bind("spot.ticker", slow)
     ws.bind("spot.kline.NEWC0INUSDT", lambda message: slow(message), interval="15m")  # noqa: PLW0108
     assert await ws.process_test_message() == 4

@@ -57,7 +57,7 @@ async def test_delivers_reconnects_and_leaves_nothing(
         async with create_exchange_component(
             exchange,
             simulator.config(handoff=handoff),
-            bind_channels={"spot.trades.BTCUSDT": trades, "spot.orderbook.BTCUSDT": on_book},
+            bind_channels={"spot.trades.BTCUSDT": trades, "spot.orderbook_delta.BTCUSDT": on_book},
             connection_handlers=events,
         ):
             await trades.wait(2)

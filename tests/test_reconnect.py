@@ -340,7 +340,7 @@ async def test_a_thousand_reconnects_grow_nothing(
     async with running(
         "gateio",
         virtual,
-        bind_channels={CHANNEL: got, "spot.orderbook.BTCUSDT": got},
+        bind_channels={CHANNEL: got, "spot.orderbook_delta.BTCUSDT": got},
         pace=5.0,
     ) as (simulator, ws, events):
 

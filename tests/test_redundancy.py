@@ -24,7 +24,7 @@ MODES = ("none", "standby", "hot")
 LEGS = {"none": 1, "standby": 2, "hot": 2}
 ROLES = {"none": ["active"], "standby": ["active", "spare"], "hot": ["active", "active"]}
 TRADES = "spot.trades.BTCUSDT"
-BOOK = "spot.orderbook.BTCUSDT"
+BOOK = "spot.orderbook_delta.BTCUSDT"
 
 
 def is_whole(ws: WebSocketManager, mode: str) -> bool:
@@ -505,7 +505,7 @@ async def test_a_hole_before_silence_is_told_within_seconds(
     """Both legs lose an update, one brings the next, and then the market is quiet."""
     got = Collector()
     async with running("gateio", virtual, redundancy="hot") as (simulator, ws, events):
-        await ws.bind("spot.orderbook.BTCUSDT", got)
+        await ws.bind("spot.orderbook_delta.BTCUSDT", got)
         first = simulator.connections[0]
         await got.wait(5)
         pushes = 0

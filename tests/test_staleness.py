@@ -32,7 +32,7 @@ async def test_a_channel_that_falls_silent_is_told_asked_for_again_and_told_aliv
     async with running(exchange, virtual, pace=5.0, stale_after=4.0) as (simulator, ws, _):
         async with ws.bind_events() as told_events:
             await ws.bind(TRADES, ignore)
-            await ws.bind("spot.orderbook.BTCUSDT", ignore)
+            await ws.bind("spot.orderbook_delta.BTCUSDT", ignore)
             assert ws.channel_state(TRADES) is ChannelState.PENDING
             await wait_until(lambda: ws.channel_state(TRADES) is ChannelState.LIVE)
             silent = True
@@ -48,7 +48,7 @@ async def test_a_channel_that_falls_silent_is_told_asked_for_again_and_told_aliv
                     assert 3.0 <= trio.current_time() - silent_at <= 6.0
                     assert event.silent_ns >= 4e9
                     assert ws.channel_state(TRADES) is ChannelState.STALE
-                    assert ws.channel_state("spot.orderbook.BTCUSDT") is ChannelState.LIVE
+                    assert ws.channel_state("spot.orderbook_delta.BTCUSDT") is ChannelState.LIVE
                     await trio.sleep(1)
                     assert simulator.connections[0].requests_received >= asked + 2
                     silent = False

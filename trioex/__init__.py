@@ -16,6 +16,7 @@ The modules, in the order of their dependence:
 
 from .binding import Binding, BindingState
 from .channels import (
+    BookSource,
     Channel,
     ExchangeEnum,
     PrivateChannelType,
@@ -33,6 +34,7 @@ from .config import (
 from .errors import (
     AuthenticationFailed,
     BindingError,
+    BookNotLive,
     ChannelError,
     ConfigError,
     ConnectFailed,
@@ -45,6 +47,7 @@ from .errors import (
     UnknownSymbol,
 )
 from .events import (
+    BookStateChanged,
     ChannelLive,
     ChannelStale,
     Connected,
@@ -59,7 +62,8 @@ from .events import (
 from .factory import create_exchange_component, create_websocket_client
 from .instrumentation import LoggingTimer
 from .manager import BaseWebsocketInterface, ManagerStatistics, WebSocketManager
-from .messages import BookDelta, BookSnapshot, BookTicker, Kline, Side, Ticker, Trade
+from .messages import BookDelta, BookSnapshot, BookState, BookTicker, Kline, Side, Ticker, Trade
+from .orderbook import OrderBook, Sweep
 from .staleness import ChannelState
 
 __all__ = [
@@ -69,7 +73,11 @@ __all__ = [
     "BindingError",
     "BindingState",
     "BookDelta",
+    "BookNotLive",
     "BookSnapshot",
+    "BookSource",
+    "BookState",
+    "BookStateChanged",
     "BookTicker",
     "Channel",
     "ChannelError",
@@ -92,6 +100,7 @@ __all__ = [
     "LoggingTimer",
     "ManagerClosed",
     "ManagerStatistics",
+    "OrderBook",
     "OverflowPolicy",
     "PrivateChannelType",
     "PublicChannelType",
@@ -102,6 +111,7 @@ __all__ = [
     "Side",
     "SlowConsumer",
     "SubscriptionRefused",
+    "Sweep",
     "Ticker",
     "Trade",
     "TrioexError",

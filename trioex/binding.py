@@ -18,11 +18,11 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import attrs
 import trio
 
-from .channels import Channel, Parameters, validate_handler
+from .channels import Channel, Parameters, PublicChannelType, validate_handler
 from .config import ErrorPolicy, OverflowPolicy
 from .errors import BindingError
 from .exchanges.base import Topic
-from .router import MessageQueue, Outlet
+from .router import BookQueue, MessageQueue, Outlet
 
 __all__ = ["Binding", "BindingState", "BindingStatistics", "Handler", "is_async_handler"]
 
@@ -136,7 +136,8 @@ class Binding(Generic[M]):
         self._done = trio.Event()
         self._arrival = trio.lowlevel.ParkingLot()
         # A sync handler has a queue too, unused unless it turns out to be none.
-        self._queue = MessageQueue(queue_size, overflow)
+        of_books = channel is not None and channel.type is PublicChannelType.ORDERBOOK
+        self._queue = BookQueue() if of_books else MessageQueue(queue_size, overflow)
         self._adopted: Any = None
         self._handled = 0
         self._has_handler = handler is not None
@@ -150,6 +151,7 @@ class Binding(Generic[M]):
             on_error=on_error,
             on_failed=self.fail,
             on_coroutine=self._adopt,
+            of_books=of_books,
         )
 
     def __repr__(self) -> str:
@@ -299,7 +301,7 @@ class Binding(Generic[M]):
     async def _wait_message(self) -> bool:
         """Wait until there is a message, or none will come any more (False)."""
         queue = self._queue
-        while not queue.items:
+        while not queue.has_any():
             if queue.ended:
                 return False
             queue.wake = self._arrival.unpark_all
@@ -354,7 +356,7 @@ class Binding(Generic[M]):
     async def drain(self) -> None:
         """Handle what waits, here and now; for a manager that is not running."""
         await self._await_adopted()
-        while self._queue.items and self.needs_task:
+        while self._queue.has_any() and self.needs_task:
             await self._handle(self._queue.pop())
 
     async def wait_idle(self) -> None:

@@ -23,6 +23,7 @@ import attrs
 from .errors import BindingError, ChannelError
 
 __all__ = [
+    "BookSource",
     "Channel",
     "ExchangeEnum",
     "Parameters",
@@ -45,7 +46,9 @@ class PublicChannelType(StrEnum):
     """Kinds of channel that need no account."""
 
     ORDERBOOK = "spot.orderbook"
-    """The order book as it changes: deltas, and snapshots where the venue sends them."""
+    """The order book, kept: an `OrderBook` after each change."""
+    ORDERBOOK_DELTA = "spot.orderbook_delta"
+    """What the order book is kept from: deltas, and snapshots where the venue sends them."""
     ORDERBOOK_SNAPSHOT = "spot.orderbook_snapshot"
     """The whole top of the book (`depth=` levels) on each push."""
     BOOK_TICKER = "spot.book_ticker"
@@ -65,6 +68,17 @@ class PrivateChannelType(StrEnum):
     FILLS = "spot.fills"
     BALANCES = "spot.balances"
     POSITIONS = "futures.positions"
+
+
+class BookSource(StrEnum):
+    """What an order book is kept from."""
+
+    STREAM = "stream"
+    """A stream of deltas that brings its own snapshot."""
+    REST = "rest"
+    """A stream of deltas, and a snapshot asked for by REST."""
+    LIMITED = "limited"
+    """The whole top of the book on each push."""
 
 
 _NAME = re.compile(r"([a-z]+\.[a-z_]+)(?:\.([A-Z0-9]+))?")
@@ -155,6 +169,7 @@ class Parameters:
         speed: the shortest time between two pushes: `10ms`, `100ms`, …
         timezone: where the day of a ticker begins: `24H` (rolling) or `UTC+8`.
         batch: True for the venue's batched form of the channel.
+        source: what an order book is kept from; see `BookSource`.
     """
 
     depth: int | None = None
@@ -162,6 +177,7 @@ class Parameters:
     speed: str | None = None
     timezone: str | None = None
     batch: bool | None = None
+    source: BookSource | None = None
 
     def given(self) -> dict[str, Any]:
         """The parameters that are not None, by name."""

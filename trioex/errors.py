@@ -16,6 +16,7 @@ and Failed mean the other side did.
     ├── ConnectionLost                        an open connection ended
     │   ├── FrameError                        the peer broke RFC 6455
     │   └── PeerSilent                        nothing was heard within the deadline
+    ├── BookNotLive                           an order book that is not known to be true was read
     ├── AuthenticationFailed                  the exchange does not accept who we say we are
     ├── DecodeError             (ValueError)  a frame that is not what its channel promises
     ├── RecordingError          (ValueError)  a recording that cannot be read
@@ -35,6 +36,7 @@ from .urls import shown
 __all__ = [
     "AuthenticationFailed",
     "BindingError",
+    "BookNotLive",
     "ChannelError",
     "ConfigError",
     "ConnectFailed",
@@ -166,6 +168,10 @@ class AuthenticationFailed(TrioexError):
     def __init__(self, message: str, *, can_renew: bool = False) -> None:
         super().__init__(message)
         self.can_renew = can_renew
+
+
+class BookNotLive(TrioexError):
+    """An order book was read while it was not known to be the exchange's."""
 
 
 class DecodeError(TrioexError, ValueError):

@@ -10,8 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from .channels import ExchangeEnum
+from .messages import BookState
 
 __all__ = [
+    "BookStateChanged",
     "ChannelLive",
     "ChannelStale",
     "Connected",
@@ -133,6 +135,23 @@ class Rotated(ConnectionEvent, frozen=True, gc=False, tag="rotated"):
 
     old_leg: int
     new_leg: int
+
+
+class BookStateChanged(ConnectionEvent, frozen=True, gc=False, tag="book_state_changed"):
+    """An order book became LIVE, or is it no more. Its line is -1.
+
+    Attributes:
+        channel: `spot.orderbook.BTCUSDT`.
+        state, before: where it is and where it was; GAP after GAP where another attempt failed.
+        reason: why it is not LIVE, in words; empty where it is.
+        version: of the book, -1 where it never had one.
+    """
+
+    channel: str
+    state: BookState
+    before: BookState
+    reason: str
+    version: int
 
 
 class Gap(ConnectionEvent, frozen=True, gc=False, tag="gap"):

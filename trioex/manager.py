@@ -20,7 +20,9 @@ import attrs
 import trio
 
 from .binding import Binding, BindingStatistics, Handler
+from .books import Books
 from .channels import (
+    BookSource,
     Channel,
     ExchangeEnum,
     Parameters,
@@ -28,9 +30,10 @@ from .channels import (
     PublicChannelType,
     validate_handler,
 )
-from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig
+from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig, choice
 from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
 from .events import (
+    BookStateChanged,
     ChannelLive,
     ChannelStale,
     ConnectionEvent,
@@ -40,11 +43,15 @@ from .events import (
     SubscriptionRefused,
 )
 from .exchanges import Venue, open_venue
-from .exchanges.base import Control, Topic
+from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
+from .http import fetch
 from .line import Line, LineStatistics
+from .messages import BookState
+from .orderbook import OrderBook
 from .registry import Registry
+from .rest import Rest
 from .router import Router, Source
 from .staleness import ChannelState
 from .subscriptions import Outcome
@@ -188,6 +195,16 @@ class WebSocketManager(BaseWebsocketInterface):
         self._registry = Registry(
             self._venue, config, self._router, self._lines, on_resolved=self._check_ready
         )
+        rest_url = config.rest_url or self._venue.rest_url
+        rest = Rest(rest_url, self._venue.rest_rules, config.fetch or fetch)
+        self._books = self._router.books = Books(
+            self._venue,
+            config,
+            rest,
+            renew=self._registry.renew,
+            publish=self._router.seed,
+            on_state=self._on_book,
+        )
         self._listeners: list[Binding[ConnectionEvent]] = []
         self._room = trio.lowlevel.ParkingLot()
         self._ready = trio.Event()
@@ -230,6 +247,7 @@ class WebSocketManager(BaseWebsocketInterface):
         speed: str | None = None,
         timezone: str | None = None,
         batch: bool | None = None,
+        source: BookSource | str | None = None,
         symbols: str | None = None,
         queue_size: int | None = None,
         overflow: OverflowPolicy | str | None = None,
@@ -245,7 +263,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 arrives for symbols subscribed otherwise.
             handler: called with each message. A sync handler runs in the router and must not
                 block; an async one has a task and a queue of its own.
-            depth, interval, speed, timezone, batch: see `trioex.channels.Parameters`.
+            depth, interval, speed, timezone, batch, source: see `trioex.channels.Parameters`.
             symbols: `"all"` subscribes the venue's all-symbols stream.
             queue_size, overflow, on_error: instead of the configured ones.
 
@@ -270,7 +288,12 @@ class WebSocketManager(BaseWebsocketInterface):
             handler,
             label=str(parsed),
             parameters=Parameters(
-                depth=depth, interval=interval, speed=speed, timezone=timezone, batch=batch
+                depth=depth,
+                interval=interval,
+                speed=speed,
+                timezone=timezone,
+                batch=batch,
+                source=None if source is None else _source(source),
             ),
             queue_size=queue_size,
             overflow=overflow,
@@ -313,6 +336,22 @@ class WebSocketManager(BaseWebsocketInterface):
         self._listeners = [each for each in self._listeners if not each.has_ended]
         self._listeners.append(binding)
         return binding
+
+    def book(self, symbol: str) -> OrderBook:
+        """The order book of a symbol that is bound, to be read at any time while it is LIVE.
+
+        Raises:
+            BindingError: no book of this symbol is kept.
+        """
+        for book in self._books:
+            if book.symbol == symbol:
+                return book
+        raise BindingError(f"no book of {symbol!r} is kept; bind 'spot.orderbook.{symbol}'")
+
+    @property
+    def books(self) -> tuple[OrderBook, ...]:
+        """The order books that are kept."""
+        return tuple(self._books)
 
     def channel_state(self, channel: ChannelName) -> ChannelState:
         """Whether a bound channel is alive, as of the last look; see `ChannelState`.
@@ -361,6 +400,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 router.start_soon(self._route_batches)
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
+                    self._books.start(lines)
                     lines.start_soon(self._expire_requests)
                     lines.start_soon(self._watch, ending := trio.CancelScope())
                     await self._wait_ready()
@@ -371,6 +411,7 @@ class WebSocketManager(BaseWebsocketInterface):
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
                     self._registry.wind_up()
+                    self._books.stop()
                     self._lines.stop()
                     ending.cancel()
                 self._channel.close()
@@ -517,7 +558,12 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_unconfirmed(self, topics: Iterable[Topic]) -> None:
         """No connection carries these any more."""
+        topics = tuple(topics)
         self._registry.on_unconfirmed(topics)
+        if self._channel.is_empty:
+            self._router.lost(topics, _LOST)
+        else:
+            self._channel.send_nowait(_Silence(topics), _NOTHING)
 
     def on_copies(self, topics: Iterable[Topic]) -> None:
         """More than one connection will carry these."""
@@ -577,6 +623,8 @@ class WebSocketManager(BaseWebsocketInterface):
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Departure):
             self._router.leave(source.leg, source.topics)
+        elif isinstance(source, _Silence):
+            self._router.lost(source.topics, _LOST)
         frames = self._router.begin(batch.frames)
         await self._wait_room()  # a reader that routes itself may have left queues full
         while self._router.feed(frames, batch.text, batch.received, source):
@@ -617,6 +665,18 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def _on_gap(self, channel: Channel, first: int, last: int) -> None:
         self.on_event(Gap(*self._whose(-1), str(channel), first, last))
+
+    def _on_book(self, plan: BookPlan, book: OrderBook, before: BookState) -> None:
+        state = book.state
+        if state is BookState.LIVE and before is BookState.LIVE:
+            return
+        level = logging.WARNING if state is BookState.GAP else logging.DEBUG
+        _log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
+        self.on_event(
+            BookStateChanged(
+                *self._whose(-1), str(plan.channel), state, before, book.reason, book.version
+            )
+        )
 
     def _whose(self, line: int) -> tuple[ExchangeEnum, str, int, int]:
         """What every event begins with."""
@@ -707,6 +767,18 @@ class _Departure:
 
 
 @attrs.define
+class _Silence:
+    """Nothing brings these any more, once what stands before it is routed."""
+
+    topics: tuple[Topic, ...]
+    leg: int = -1
+    heard: int = 0
+
+    def on_control(self, control: Control) -> None:
+        """It brings no frames."""
+
+
+@attrs.define
 class _Test:
     """The source of test messages: of no connection, and no copy of anything."""
 
@@ -719,6 +791,7 @@ class _Test:
 
 _TEST = _Test()
 _NOTHING = Batch(False, [], 0, 0)
+_LOST = "no connection carries it"
 
 
 def _frame(raw: str | bytes) -> tuple[bytes, bool]:
@@ -739,6 +812,13 @@ def _websocket_config(config: object) -> WebSocketConfig:
             "or WebSocketConfig(exchange=…)"
         )
     return config
+
+
+def _source(value: BookSource | str) -> BookSource:
+    try:
+        return choice(BookSource, "source", value)
+    except ConfigError as error:
+        raise BindingError(str(error)) from None
 
 
 def _bind_channels(given: object) -> Mapping[Any, Handler | Iterable[Handler]]:

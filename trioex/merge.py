@@ -120,6 +120,8 @@ class Merger:
         self._begun: set[int] = set()
         self._may_restart = False
         self._behind = 0
+        self.wants_base: Callable[[], bool] | None = None
+        """Says whether somebody waits for a whole book, whoever else carries the chain on."""
         self.duplicates = 0
         self.version: int | None = None
 
@@ -289,6 +291,9 @@ class Merger:
         new. Any other is the venue's new beginning, once.
         """
         version = self.version
+        if version is not None and self.wants_base is not None and self.wants_base():
+            self.version = max(version, snapshot.version)
+            return True
         if version is not None:
             alone = len(self._joined) == 1
             if not alone and (begins or snapshot.version <= version):

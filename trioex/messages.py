@@ -21,6 +21,7 @@ from .channels import ExchangeEnum
 __all__ = [
     "BookDelta",
     "BookSnapshot",
+    "BookState",
     "BookTicker",
     "Kline",
     "Level",
@@ -40,6 +41,19 @@ class Side(StrEnum):
 
     BUY = "buy"
     SELL = "sell"
+
+
+class BookState(StrEnum):
+    """Where an order book is. Only a LIVE one can be read."""
+
+    SYNCING = "syncing"
+    """It waits for a snapshot to begin with."""
+    LIVE = "live"
+    """It is the exchange's book at its version."""
+    STALE = "stale"
+    """It was LIVE, and no connection brings its changes any more."""
+    GAP = "gap"
+    """Something is missing or cannot be right: it is being built anew."""
 
 
 class MarketMessage(msgspec.Struct, frozen=True, gc=False):

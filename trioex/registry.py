@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from .binding import Binding, Handler
-from .channels import Channel, Parameters, suggestion
+from .channels import Channel, Parameters, PublicChannelType, suggestion
 from .config import ErrorPolicy, OverflowPolicy, WebSocketConfig, choice
 from .errors import (
     BindingError,
@@ -130,7 +130,7 @@ class Registry:
             binding.confirm()
         else:
             try:
-                self._attach(binding, self._venue.topic(channel, binding.parameters, every=every))
+                self._attach(binding, self._topic(channel, binding.parameters, every=every))
             except UnknownSymbol:
                 self._unresolved.append(binding)
                 self._start_look_up()
@@ -153,7 +153,7 @@ class Registry:
             channel = binding.channel
             if channel is not None and channel.symbol is None and binding.topic is None:
                 some = attrs.evolve(channel, symbol=symbol)
-                topic = self._venue.topic(some, binding.parameters)
+                topic = self._topic(some, binding.parameters)
                 topics.setdefault(topic.name, topic)
         return list(topics.values())
 
@@ -162,9 +162,18 @@ class Registry:
         given = parameters.given()
         if not given:
             return parameters
-        symbol = next(iter(self._venue.instruments))
-        topic = self._venue.topic(attrs.evolve(channel, symbol=symbol), parameters)
+        some = attrs.evolve(channel, symbol=next(iter(self._venue.instruments)))
+        if channel.type is PublicChannelType.ORDERBOOK:
+            self._venue.book(some, parameters)
+            return parameters
+        topic = self._venue.topic(some, parameters)
         return Parameters(**{name: getattr(topic.parameters, name) for name in given})
+
+    def _topic(self, channel: Channel, parameters: Parameters, *, every: bool = False) -> Topic:
+        """The stream that feeds a channel."""
+        if channel.type is PublicChannelType.ORDERBOOK and not every:
+            return self._venue.book(channel, parameters).topic
+        return self._venue.topic(channel, parameters, every=every)
 
     def _attach(self, binding: Binding[Any], topic: Topic) -> None:
         binding.topic = topic
@@ -174,6 +183,7 @@ class Registry:
         line = self._lines.line_of(topic)
         if line is not None and line.is_confirmed(topic):
             binding.confirm()
+            self._router.confirmed(topic)
             # Nobody may have held it just now: its unsubscribe had not been sent.
             if not self._staleness.is_confirmed(topic):
                 self._judge(topic)
@@ -212,12 +222,13 @@ class Registry:
         """
         if outcome.reason is None:
             self._judge(outcome.topic)
+            self._router.confirmed(outcome.topic)
         errors: dict[Channel, SubscriptionRefused] = {}
         for binding in list(self._by_topic.get(outcome.topic.name, ())):
             if outcome.reason is None:
                 binding.confirm()
                 continue
-            channel = outcome.topic.channel
+            channel = binding.channel or outcome.topic.channel
             if channel not in errors:
                 reason = f"{outcome.reason.strip()}{self._hint(channel)}"
                 errors[channel] = SubscriptionRefused(str(channel), reason, outcome.code)
@@ -241,6 +252,12 @@ class Registry:
             self._staleness.unconfirm(topic)
             for binding in self._by_topic.get(topic.name, ()):
                 binding.unconfirm()
+
+    def renew(self, topic: Topic) -> None:
+        """Unsubscribe and subscribe again."""
+        line = self._lines.line_of(topic)
+        if line is not None:
+            line.renew(topic)
 
     # Which channels are alive
 
@@ -355,7 +372,7 @@ class Registry:
         for binding in unresolved:
             assert binding.channel is not None
             try:
-                topic = self._venue.topic(binding.channel, binding.parameters)
+                topic = self._topic(binding.channel, binding.parameters)
             except UnknownSymbol as error:
                 otherwise(binding, error)
             else:
@@ -375,4 +392,4 @@ class Registry:
             self._fail_unknown(binding, error)
             return
         self._venue.instruments = Instruments((*self._venue.instruments.values(), guessed))
-        self._attach(binding, self._venue.topic(channel, binding.parameters))
+        self._attach(binding, self._topic(channel, binding.parameters))

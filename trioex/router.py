@@ -23,12 +23,14 @@ import attrs
 from .channels import Channel, Parameters, PublicChannelType
 from .config import ErrorPolicy, OverflowPolicy
 from .errors import DecodeError, ManagerClosed, QueueOverflow
-from .exchanges.base import Control, Decoder, Skipped, Topic, Venue
+from .exchanges.base import BookPlan, Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
 from .merge import Merger
-from .messages import MarketMessage, Number
+from .messages import BookSnapshot, MarketMessage, Number
+from .orderbook import OrderBook
+from .synchroniser import Synchroniser
 
-__all__ = ["MessageQueue", "Outlet", "Route", "Router", "Source"]
+__all__ = ["BookKeeper", "BookQueue", "MessageQueue", "Outlet", "Route", "Router", "Source"]
 
 Put: TypeAlias = Callable[[Any], object]
 
@@ -138,6 +140,10 @@ class MessageQueue:
             self._call("on_room")
         return message
 
+    def has_any(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self.items)
+
     @property
     def is_full(self) -> bool:
         """Whether the feeder must wait."""
@@ -163,6 +169,40 @@ class MessageQueue:
         callback()
 
 
+class BookQueue(MessageQueue):
+    """A queue of order books: each waits once, and is handed over as it is then.
+
+    However slow the consumer is, what it gets is never old, and no policy need decide about
+    anything. A book that is not LIVE when its turn has come is left out.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        super().__init__(1, OverflowPolicy.LATEST)
+        self._waiting: set[OrderBook] = set()
+        self.put = self._put_once
+
+    def _put_once(self, book: OrderBook) -> None:
+        if book not in self._waiting:
+            self._waiting.add(book)
+            self._append(book)
+
+    def has_any(self) -> bool:
+        while self.items and not self.items[0].is_live:
+            self._waiting.discard(self.items.popleft())
+        return bool(self.items)
+
+    def pop(self) -> Any:
+        book = super().pop()
+        self._waiting.discard(book)
+        return book
+
+    def close(self) -> None:
+        self._waiting.clear()
+        super().close()
+
+
 class Outlet:
     """Where the messages of one binding go: a sync handler, or a queue.
 
@@ -175,11 +215,13 @@ class Outlet:
         on_coroutine: called with what a sync handler returned when it is awaitable.
         label: for messages to people.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
+        of_books: whether it takes order books, kept from the pushes, instead of these.
     """
 
     __slots__ = (
         "is_ending",
         "label",
+        "of_books",
         "on_coroutine",
         "on_error",
         "on_failed",
@@ -197,8 +239,10 @@ class Outlet:
         on_error: ErrorPolicy,
         on_failed: Callable[[Exception], None],
         on_coroutine: Callable[[object], None],
+        of_books: bool = False,
     ) -> None:
         self.sequence = sequence
+        self.of_books = of_books
         self.label = label
         self.is_ending = False
         self.on_error = on_error
@@ -238,6 +282,8 @@ class Route:
         topics: what is bound of the topics that share the key; the last one when none is.
         bound: who asked for which of them.
         outlets: these and the general ones, in the order of binding.
+        readers: those of them that take the book.
+        synchroniser: keeps the book, where somebody takes it.
         merger: drops copies and finds gaps, where there can be any.
         heard: when its last push was read, ns since the epoch; 0 before the first.
         undecodable: pushes of the topic that were not what it promises.
@@ -247,12 +293,14 @@ class Route:
     decode: Decoder
     bound: dict[Outlet, Topic] = attrs.field(factory=dict["Outlet", Topic])
     outlets: tuple[Outlet, ...] = ()
+    readers: tuple[Outlet, ...] = ()
+    synchroniser: Synchroniser | None = None
     merger: Merger | None = None
     heard: int = 0
     undecodable: int = 0
 
 
-_NUMBERED = frozenset({PublicChannelType.ORDERBOOK, PublicChannelType.TRADES})
+_NUMBERED = frozenset({PublicChannelType.ORDERBOOK_DELTA, PublicChannelType.TRADES})
 """What exchanges number: copies and gaps can be told even on a single leg."""
 
 _by_sequence = attrgetter("sequence")
@@ -266,12 +314,31 @@ class _General:
     parameters: Parameters
     outlet: Outlet
 
-    def wants(self, topic: Topic) -> bool:
+    def wants(self, topic: Topic, venue: Venue) -> bool:
+        """Whether it takes what a topic brings. Books are those that are kept from deltas."""
+        if self.outlet.of_books:
+            plan = venue.book_of(topic)
+            is_delta = topic.channel.type is PublicChannelType.ORDERBOOK_DELTA
+            return is_delta and plan is not None and self.parameters.accepts(plan.parameters)
         return topic.channel.type == self.channel.type and self.parameters.accepts(topic.parameters)
 
-    def fits(self, route: Route) -> bool:
+    def fits(self, route: Route, venue: Venue) -> bool:
         """Whether any of the topics of a route is wanted; their pushes are the same."""
-        return any(map(self.wants, route.topics))
+        if self.outlet.of_books and any(outlet.of_books for outlet in route.bound):
+            plan = venue.book_of(route.topics[0])
+            return plan is not None and self.parameters.accepts(plan.parameters)
+        return any(self.wants(topic, venue) for topic in route.topics)
+
+
+class BookKeeper(Protocol):
+    """Who makes the synchronisers."""
+
+    def keep(self, plan: BookPlan) -> Synchroniser:
+        """Begin to keep a book."""
+        ...
+
+    def drop(self, synchroniser: Synchroniser) -> None:
+        """Nobody reads it any more."""
 
 
 class Router:
@@ -293,7 +360,9 @@ class Router:
         number_type: type[Number],
         on_gap: Callable[[Channel, int, int], None],
     ) -> None:
+        self.books: BookKeeper | None = None
         self._venue = venue
+        self._synchronised: dict[Synchroniser, Route] = {}
         self._on_gap = on_gap
         self._number_type = number_type
         self._key = venue.key
@@ -322,15 +391,69 @@ class Router:
         """See who gets the pushes of a route."""
         if route.bound:
             route.topics = tuple({topic.name: topic for topic in route.bound.values()}.values())
-        general = (each.outlet for each in self._general if each.fits(route))
-        route.outlets = tuple(sorted((*route.bound, *general), key=_by_sequence))
+        general = (each.outlet for each in self._general if each.fits(route, self._venue))
+        outlets = sorted((*route.bound, *general), key=_by_sequence)
+        route.outlets = tuple(each for each in outlets if not each.of_books)
+        route.readers = tuple(each for each in outlets if each.of_books)
+        if bool(route.readers) != (route.synchroniser is not None):
+            self._arrange_book(route)
+
+    def _arrange_book(self, route: Route) -> None:
+        """Keep the book of a route, or keep it no more."""
+        if route.synchroniser is not None:
+            del self._synchronised[route.synchroniser]
+            if self.books is not None:
+                self.books.drop(route.synchroniser)
+            route.synchroniser = None
+            return
+        plan = self._venue.book_of(route.topics[0])
+        assert plan is not None
+        assert self.books is not None
+        synchroniser = route.synchroniser = self.books.keep(plan)
+        self._synchronised[synchroniser] = route
+        if route.merger is not None:
+            self._merge(route)
+
+    # Books
+
+    def confirmed(self, topic: Topic) -> None:
+        """The exchange confirmed a topic."""
+        route = self._routes.get(topic.key)
+        if route is not None and route.synchroniser is not None:
+            route.synchroniser.confirmed()
+
+    def lost(self, topics: Iterable[Topic], reason: str) -> None:
+        """No connection carries these any more, and what they had brought is routed."""
+        for topic in topics:
+            route = self._routes.get(topic.key)
+            if route is not None and route.synchroniser is not None:
+                route.synchroniser.lost(reason)
+
+    def seed(self, synchroniser: Synchroniser, snapshot: BookSnapshot) -> None:
+        """A snapshot came that a book needed."""
+        route = self._synchronised.get(synchroniser)
+        if route is not None and synchroniser.seed(snapshot):
+            self._hand_out(synchroniser.book, route.readers)
+
+    def _hand_out(self, message: object, outlets: Sequence[Outlet]) -> bool:
+        """Give a message to outlets; whether one of them is full now, and may lose nothing."""
+        paused = False
+        for outlet in outlets:
+            try:
+                result = outlet.put(message)
+            except Exception as error:  # noqa: BLE001  the policy decides
+                outlet.failed(error)
+            else:
+                if result is not None and self._unusual(outlet, result):
+                    paused = True
+        return paused
 
     def bind_general(self, channel: Channel, parameters: Parameters, outlet: Outlet) -> None:
         """Add an outlet for every message of the kind, whatever its symbol."""
         general = _General(channel, parameters, outlet)
         self._general.append(general)
         for route in self._routes.values():
-            if general.fits(route):
+            if general.fits(route, self._venue):
                 self._arrange(route)
 
     def unbind(self, outlet: Outlet) -> None:
@@ -338,18 +461,18 @@ class Router:
         outlet.close()
         self._general = [each for each in self._general if each.outlet is not outlet]
         for key, route in list(self._routes.items()):
-            if outlet in route.outlets:
+            if outlet in route.outlets or outlet in route.readers:
                 route.bound.pop(outlet, None)
                 self._arrange(route)
-                if not route.outlets:
+                if not (route.outlets or route.readers):
                     del self._routes[key]
 
     def _open(self, topic: Topic) -> Route:
         decode = self._venue.decoder(topic, self._number_type)
         route = Route((topic,), decode)
-        self._arrange(route)
         if topic.channel.type in _NUMBERED:
             self._merge(route)
+        self._arrange(route)
         self._routes[topic.key] = route
         return route
 
@@ -368,11 +491,17 @@ class Router:
                 self._merge(route)
 
     def _merge(self, route: Route) -> None:
-        channel = route.topics[0].channel
-        route.merger = Merger(
-            partial(self._on_gap, channel),
-            is_chain=channel.type is PublicChannelType.ORDERBOOK,
-        )
+        if route.merger is None:
+            is_chain = route.topics[0].channel.type is PublicChannelType.ORDERBOOK_DELTA
+            route.merger = Merger(partial(self._on_missing, route), is_chain=is_chain)
+        if route.synchroniser is not None:
+            route.merger.wants_base = route.synchroniser.wants_base
+
+    def _on_missing(self, route: Route, first: int, last: int) -> None:
+        """Versions are missing, or begin anew."""
+        self._on_gap(route.topics[0].channel, first, last)
+        if route.synchroniser is not None and last < first:
+            route.synchroniser.restarted()
 
     def join(self, leg: int, topic: Topic) -> None:
         """A leg will bring this topic from now on."""
@@ -402,9 +531,12 @@ class Router:
     def _find(self, key: bytes) -> Route | None:
         """The route for a push that has none: only general outlets can want it."""
         topic = self._venue.topic_of(key) if self._general else None
-        if topic is None or not any(each.wants(topic) for each in self._general):
+        if topic is None or not any(each.wants(topic, self._venue) for each in self._general):
             return None
-        return self._open(topic)
+        route = self._open(topic)
+        if route.synchroniser is not None:
+            route.synchroniser.confirmed()  # it comes, whoever asked for it
+        return route
 
     def sieve(self, batch: Batch, source: Source) -> None:
         """Take the control frames out of a batch that has to wait, and handle them now.
@@ -476,21 +608,26 @@ class Router:
                         continue
                     if result is not None and self._unusual(outlet, result):
                         paused = True
+                if route.synchroniser is not None and self._follow(route, message, leg):
+                    paused = True
             if paused:
                 return True
         return False
 
+    def _follow(self, route: Route, message: MarketMessage, leg: int | None) -> bool:
+        """Let a book follow a message, and hand it out; whether feeding must pause."""
+        synchroniser = route.synchroniser
+        assert synchroniser is not None
+        if leg is None:
+            return self._hand_out(synchroniser.sample(message), route.readers)
+        return synchroniser.take(message) and self._hand_out(synchroniser.book, route.readers)
+
     def _deliver(self, route: Route, messages: Sequence[MarketMessage]) -> None:
         """Deliver outside of a frame; a queue that is full takes it all the same."""
         for message in messages:
-            for outlet in route.outlets:
-                try:
-                    result = outlet.put(message)
-                except Exception as error:  # noqa: BLE001  the policy decides
-                    outlet.failed(error)
-                else:
-                    if result is not None:
-                        self._unusual(outlet, result)
+            self._hand_out(message, route.outlets)
+            if route.synchroniser is not None:
+                self._follow(route, message, -1)
 
     def _unusual(self, outlet: Outlet, result: object) -> bool:
         """A `put` returned something: its full queue, or what a handler's `return` gave."""

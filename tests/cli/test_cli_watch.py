@@ -21,7 +21,7 @@ from trioex.cli import main
 from trioex.cli.watch import Watch, watch
 
 CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "gateio_spot_20210422" / "ws.txt"
-KINDS = ["spot.orderbook", "spot.ticker", "spot.kline", "spot.trades"]
+KINDS = ["spot.orderbook_delta", "spot.ticker", "spot.kline", "spot.trades"]
 
 
 def test_a_recording_is_printed_whole(capfd: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +49,7 @@ def test_one_symbol_of_a_recording(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_readable_lines_and_a_count(capfd: pytest.CaptureFixture[str]) -> None:
-    code = main(["watch", "gateio", "spot.orderbook.DOGEUSDT", "--simulate", "--count", "3"])
+    code = main(["watch", "gateio", "spot.orderbook_delta.DOGEUSDT", "--simulate", "--count", "3"])
     out, err = capfd.readouterr()
     assert code == 0
     assert len(out.splitlines()) == 3
@@ -133,7 +133,7 @@ def test_it_ends_after_its_seconds(capfd: pytest.CaptureFixture[str]) -> None:
         (["gateio", "spot.trade.BTCUSDT"], 2, "did you mean 'spot.trades'?"),
         (["gateio"], 2, "CHANNELS"),
         (["gateio", "spot.trades", "--simulate"], 2, "no all-symbols stream"),
-        (["gateio", "spot.orderbook.BTCUSDT", "--simulate", "--depth", "7"], 2, "50, 400"),
+        (["gateio", "spot.orderbook_delta.BTCUSDT", "--simulate", "--depth", "7"], 2, "50, 400"),
         (["gateio", "spot.trades.BTCUSDT", "--count", "0"], 2, "--count"),
         (["gateio", "spot.trades.BTCUSDT", "--simulate", "--recording", "x"], 2, "exclude"),
         (["gateio", "spot.trades.BTCUSDT", "--recording", "/nowhere"], 2, "/nowhere"),
@@ -168,7 +168,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_ends_it_without_a_traceback() -> None:
-    process = start("gateio", "spot.orderbook.BTCUSDT", "--simulate")
+    process = start("gateio", "spot.orderbook_delta.BTCUSDT", "--simulate")
     assert process.stdout is not None
     with process:
         assert "BTCUSDT" in process.stdout.readline()
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
 
 
 def test_it_ends_quietly_when_nobody_reads_on() -> None:
-    process = start("gateio", "spot.orderbook.BTCUSDT", "--simulate")
+    process = start("gateio", "spot.orderbook_delta.BTCUSDT", "--simulate")
     assert process.stdout is not None
     assert process.stderr is not None
     with process:

@@ -103,7 +103,8 @@ def watch(
 ) -> int:
     """Bind channels and print their messages, one a line.
 
-    A channel is spot.KIND.SYMBOL; the kinds are orderbook,
+    A channel is spot.KIND.SYMBOL; the kinds are orderbook (kept, and shown
+    by its best prices; in JSON 20 levels a side), orderbook_delta,
     orderbook_snapshot, book_ticker, trades, ticker and kline. Without a
     SYMBOL it is the exchange's all-symbols stream, where there is one. What
     happens to the connection goes to stderr. Ctrl-C ends it.

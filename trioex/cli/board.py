@@ -10,6 +10,7 @@ import attrs
 from ..channels import ExchangeEnum
 from ..events import ConnectionEvent, Reconnected
 from ..messages import MarketMessage
+from ..orderbook import OrderBook
 
 __all__ = ["Board", "Row"]
 
@@ -30,12 +31,12 @@ class Row:
     exchange: ExchangeEnum
     channel: str
     messages: int = 0
-    last: MarketMessage | None = None
+    last: MarketMessage | OrderBook | None = None
     rate: float = 0.0
     _counted: int = 0
     _latencies: deque[int] = attrs.field(factory=lambda: deque(maxlen=_LATENCIES))
 
-    def __call__(self, message: MarketMessage) -> None:
+    def __call__(self, message: MarketMessage | OrderBook) -> None:
         """Note a message."""
         self.messages += 1
         self.last = message

@@ -15,9 +15,9 @@ from typing import Literal
 import attrs
 import trio
 
-from ..channels import ExchangeEnum
+from ..channels import ExchangeEnum, PublicChannelType
 from ..config import Environment, Redundancy
-from ..events import Connected, ConnectionEvent
+from ..events import BookStateChanged, Connected, ConnectionEvent
 from ..manager import ManagerStatistics, WebSocketManager
 from .board import Board
 from .hot import HotLine
@@ -168,6 +168,8 @@ class Demo:
     def _bind(self, manager: WebSocketManager, exchange: ExchangeEnum) -> None:
         """Bind every kind the venue offers, and the forms of its own that MEXC has."""
         for kind in manager.venue.channels:
+            if kind == PublicChannelType.ORDERBOOK_DELTA:
+                continue  # seen already: the book is kept from it
             manager.bind(f"{kind}.{_SYMBOL}", self.board.add(exchange, kind))
         if exchange is ExchangeEnum.MEXC:
             batch = self.board.add(exchange, "spot.book_ticker batch")
@@ -177,6 +179,8 @@ class Demo:
 
     def _on_event(self, event: ConnectionEvent) -> None:
         self.board.on_event(event)
+        if isinstance(event, BookStateChanged):
+            return  # its row shows it
         if not isinstance(event, Connected):
             self.screen.event(event_line(event))
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..events import (
+    BookStateChanged,
     Connected,
     ConnectionEvent,
     Disconnected,
@@ -27,6 +28,7 @@ from ..messages import (
     Ticker,
     Trade,
 )
+from ..orderbook import OrderBook
 
 __all__ = ["clock", "event_line", "message_line", "number", "value"]
 
@@ -46,17 +48,22 @@ def clock(time: int) -> str:
 # Messages
 
 
-def message_line(message: MarketMessage) -> str:
+def message_line(message: MarketMessage | OrderBook) -> str:
     """When the exchange says it happened, where, and what."""
-    kind = str(message.__struct_config__.tag).replace("_", " ")
+    if isinstance(message, OrderBook):
+        kind = "book"
+    else:
+        kind = str(message.__struct_config__.tag).replace("_", " ")
     return (
         f"{clock(message.exchange_time)}  {message.exchange:<6}  {message.symbol:<10}  "
         f"{kind:<13}  {value(message)}"
     )
 
 
-def value(message: MarketMessage) -> str:
+def value(message: MarketMessage | OrderBook) -> str:
     """What a message says, the most telling first."""
+    if isinstance(message, OrderBook):
+        return _order_book(message)
     return _VALUES[type(message)](message)
 
 
@@ -83,6 +90,12 @@ def _book_snapshot(book: BookSnapshot) -> str:
         f"{_best(book.bids)} / {_best(book.asks)}"
         f"  ({len(book.bids)} bids, {len(book.asks)} asks, version {book.version})"
     )
+
+
+def _order_book(book: OrderBook) -> str:
+    if not book.is_live:
+        return f"{book.state}: {book.reason}"
+    return _book_snapshot(book.snapshot())
 
 
 def _best(levels: tuple[Level, ...]) -> str:
@@ -126,6 +139,8 @@ def _what(event: ConnectionEvent) -> str:
     match event:
         case Connected():
             return "connected"
+        case BookStateChanged(channel=channel, state=state, reason=reason):
+            return f"{channel} is {state}{f': {reason}' if reason else ''}"
         case Disconnected(reason=reason, retry_in=None):
             return f"lost, for good: {reason}"
         case Disconnected(reason=reason, retry_in=delay):

@@ -26,6 +26,7 @@ from ..errors import ConnectFailed
 from ..events import Connected, ConnectionEvent, Disconnected
 from ..manager import WebSocketManager
 from ..messages import MarketMessage
+from ..orderbook import OrderBook
 from .logs import library_warnings
 from .outcomes import report
 from .text import event_line, message_line
@@ -34,6 +35,8 @@ __all__ = ["Watch", "watch"]
 
 _WAITING = 1000
 """Lines that wait to be written; as many are written at once."""
+_BOOK_LEVELS = 20
+"""Of a book, a side; the whole of one is hundreds of lines."""
 _LONGEST = 3600.0
 """A recording ends when all of it is printed, however long the output takes."""
 
@@ -81,7 +84,7 @@ async def watch(what: Watch) -> None:
     events = _Events()
     form = _json_line if what.as_json else message_line
 
-    async def show(message: MarketMessage) -> None:
+    async def show(message: MarketMessage | OrderBook) -> None:
         await send.send(form(message))
 
     with library_warnings():
@@ -93,7 +96,9 @@ async def watch(what: Watch) -> None:
                 await _run(manager, bindings, what, events)
 
 
-def _json_line(message: MarketMessage) -> str:
+def _json_line(message: MarketMessage | OrderBook) -> str:
+    if isinstance(message, OrderBook):
+        message = message.snapshot(_BOOK_LEVELS)
     return msgspec.json.encode(message).decode()
 
 

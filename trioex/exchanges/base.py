@@ -17,12 +17,15 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..channels import Channel, ExchangeEnum, Parameters, suggestion
+from ..channels import Channel, ExchangeEnum, Parameters, PublicChannelType, suggestion
 from ..errors import ChannelError, UnknownSymbol
-from ..messages import MarketMessage, Number
+from ..messages import BookSnapshot, MarketMessage, Number
+from ..synchroniser import BookRules
 
 __all__ = [
     "Answer",
+    "BookOption",
+    "BookPlan",
     "Control",
     "Decoder",
     "Instrument",
@@ -30,6 +33,7 @@ __all__ = [
     "Notice",
     "Pong",
     "Request",
+    "RestRules",
     "Skipped",
     "Topic",
     "Venue",
@@ -96,6 +100,64 @@ class VenueRules:
     empty_limit: float
     max_age: float | None = None
     pings_keep_empty: bool = True
+
+
+@attrs.frozen
+class RestRules:
+    """What a venue allows an address to ask for by REST.
+
+    Attributes:
+        window: seconds in which `weight` is allowed, for each path on its own.
+        weights: of paths that weigh more than 1.
+    """
+
+    window: float
+    weight: int
+    weights: Mapping[str, int] = attrs.field(factory=dict[str, int])
+
+    def weight_of(self, path: str) -> int:
+        """What a GET of a path without its query weighs."""
+        return self.weights.get(path, 1)
+
+
+# Order books
+
+
+@attrs.frozen
+class BookOption:
+    """One way to keep an order book at a venue.
+
+    Attributes:
+        parameters: what chooses it; complete.
+        kind: of the channel it is kept from.
+        feed: parameters of that channel.
+    """
+
+    parameters: Parameters
+    kind: PublicChannelType
+    feed: Parameters
+    rules: BookRules
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.parameters.given().items())
+
+
+@attrs.frozen
+class BookPlan:
+    """How the order book of one symbol is kept.
+
+    Attributes:
+        channel: `spot.orderbook.BTCUSDT`.
+        topic: the stream it is kept from.
+        parameters: the way that was chosen.
+        snapshot_path: where, below the REST address, a snapshot is.
+    """
+
+    channel: Channel
+    topic: Topic
+    parameters: Parameters
+    rules: BookRules
+    snapshot_path: str
 
 
 # What is heard besides pushes
@@ -235,6 +297,9 @@ class Venue(abc.ABC):
     instruments_path: str
     """Where, below `rest_url`, the instrument list is."""
     rules: VenueRules
+    rest_rules: RestRules
+    books: Sequence[BookOption]
+    """The ways to keep an order book, the best first."""
     channels: Mapping[str, str]
     """Kinds offered (`spot.trades`) and, in a few words, the keywords each takes."""
 
@@ -323,6 +388,55 @@ class Venue(abc.ABC):
     @abc.abstractmethod
     def sample(self, topic: Topic, now: int) -> tuple[bytes, bool]:
         """One well-formed push of `topic` and whether it is a text frame."""
+
+    # Order books
+
+    def book(self, channel: Channel, parameters: Parameters) -> BookPlan:
+        """The best way to keep a book that is as asked for.
+
+        Raises:
+            ChannelError: there is none; the message lists those there are.
+            UnknownSymbol: the instrument list does not hold the symbol.
+        """
+        for option in self.books:
+            if parameters.accepts(option.parameters):
+                feed = attrs.evolve(channel, type=option.kind)
+                return self._plan(channel, self.topic(feed, option.feed), option)
+        asked = ", ".join(f"{name}={value!r}" for name, value in parameters.given().items())
+        offered = "; ".join(map(str, self.books))
+        raise ChannelError(f"{channel} on {self.exchange} cannot have {asked}; it has {offered}")
+
+    def book_of(self, topic: Topic) -> BookPlan | None:
+        """The book that is kept from a topic; None where none is."""
+        for option in self.books:
+            if topic.channel.type is option.kind and option.feed.accepts(topic.parameters):
+                channel = attrs.evolve(topic.channel, type=PublicChannelType.ORDERBOOK)
+                return self._plan(channel, topic, option)
+        return None
+
+    def _plan(self, channel: Channel, topic: Topic, option: BookOption) -> BookPlan:
+        assert channel.symbol is not None
+        listed = self.instruments.get(channel.symbol) or self.guess(channel.symbol)
+        path = self.book_path(listed.native if listed else channel.symbol, option.rules.limit)
+        return BookPlan(channel, topic, option.parameters, option.rules, path)
+
+    @abc.abstractmethod
+    def book_path(self, native: str, limit: int) -> str:
+        """Where, below the REST address, the best `limit` levels a side of a book are."""
+
+    @abc.abstractmethod
+    def parse_book(
+        self, body: bytes, symbol: str, received: int, number_type: type[Number]
+    ) -> BookSnapshot:
+        """Parse a book that was asked for by REST.
+
+        Args:
+            symbol: ours; the body may name none.
+            received: wall time of the answer, ns since the epoch.
+
+        Raises:
+            DecodeError: the body is no book with a version.
+        """
 
     # Helpers for venues
 

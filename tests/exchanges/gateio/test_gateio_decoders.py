@@ -403,9 +403,9 @@ TOPICS = {
     "spot.candlesticks.push": data.topic("spot.kline.BTCUSDT", interval="1m"),
     "spot.book_ticker.push": data.topic("spot.book_ticker.BTCUSDT"),
     "spot.order_book.push": data.topic("spot.orderbook_snapshot.BTCUSDT", depth=5),
-    "spot.order_book_update.push": data.topic("spot.orderbook.BTCUSDT"),
-    "spot.obu.push_full": data.topic("spot.orderbook.BTCUSDT", depth=50),
-    "spot.obu.push_delta": data.topic("spot.orderbook.BTCUSDT", depth=50),
+    "spot.order_book_update.push": data.topic("spot.orderbook_delta.BTCUSDT"),
+    "spot.obu.push_full": data.topic("spot.orderbook_delta.BTCUSDT", depth=50),
+    "spot.obu.push_delta": data.topic("spot.orderbook_delta.BTCUSDT", depth=50),
 }
 NUMERIC = {
     "spot.trades.push": ["price", "amount"],

@@ -20,7 +20,7 @@ BODY = data.published("rest.order_book.response")
 
 
 def test_the_path_asks_for_the_version() -> None:
-    expected = "/api/v4/spot/order_book?currency_pair=BTC_USDT&limit=%d&with_id=true"
+    expected = "/spot/order_book?currency_pair=BTC_USDT&limit=%d&with_id=true"
     assert depth_path("BTC_USDT") == expected % 100
     assert depth_path("BTC_USDT", 20) == expected % 20
 

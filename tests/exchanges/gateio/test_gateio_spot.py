@@ -32,19 +32,19 @@ TOPICS: list[tuple[str, dict[str, Any], str, bytes, dict[str, Any]]] = [
         b"spot.candlesticks 7d_BTC_USDT", {"interval": "7d"},
     ),
     (
-        "orderbook", {}, "spot.order_book_update BTC_USDT 100ms",
+        "orderbook_delta", {}, "spot.order_book_update BTC_USDT 100ms",
         b"spot.order_book_update BTC_USDT", {"speed": "100ms"},
     ),
     (
-        "orderbook", {"speed": "20ms"}, "spot.order_book_update BTC_USDT 20ms",
+        "orderbook_delta", {"speed": "20ms"}, "spot.order_book_update BTC_USDT 20ms",
         b"spot.order_book_update BTC_USDT 20", {"speed": "20ms"},
     ),
     (
-        "orderbook", {"depth": 400}, "spot.obu ob.BTC_USDT.400", b"spot.obu ob.BTC_USDT.400",
+        "orderbook_delta", {"depth": 400}, "spot.obu ob.BTC_USDT.400", b"spot.obu ob.BTC_USDT.400",
         {"depth": 400},
     ),
     (
-        "orderbook", {"depth": 50}, "spot.obu ob.BTC_USDT.50", b"spot.obu ob.BTC_USDT.50",
+        "orderbook_delta", {"depth": 50}, "spot.obu ob.BTC_USDT.50", b"spot.obu ob.BTC_USDT.50",
         {"depth": 50},
     ),
     (
@@ -117,9 +117,9 @@ def test_a_key_of_no_stream_has_no_topic(key: bytes) -> None:
 @pytest.mark.parametrize(
     ("channel", "asked", "words"),
     [
-        ("spot.orderbook.BTCUSDT", {"depth": 10}, "depth= one of 50, 400, not 10"),
-        ("spot.orderbook.BTCUSDT", {"speed": "1000ms"}, "'100ms', '20ms', not '1000ms'"),
-        ("spot.orderbook.BTCUSDT", {"depth": 50, "speed": "20ms"}, "takes depth, and speed="),
+        ("spot.orderbook_delta.BTCUSDT", {"depth": 10}, "depth= one of 50, 400, not 10"),
+        ("spot.orderbook_delta.BTCUSDT", {"speed": "1000ms"}, "'100ms', '20ms', not '1000ms'"),
+        ("spot.orderbook_delta.BTCUSDT", {"depth": 50, "speed": "20ms"}, "takes depth, and speed="),
         ("spot.orderbook_snapshot.BTCUSDT", {"depth": 30}, "20, 5, 10, 50, 100, not 30"),
         ("spot.kline.BTCUSDT", {"interval": "2m"}, "not '2m'"),
         ("spot.trades.BTCUSDT", {"depth": 5}, "takes no keyword"),
@@ -163,8 +163,8 @@ PUBLISHED = {
     "spot.book_ticker": data.topic("spot.book_ticker.BTCUSDT"),
     "spot.candlesticks": data.topic("spot.kline.BTCUSDT"),
     "spot.order_book": data.topic("spot.orderbook_snapshot.BTCUSDT", depth=5),
-    "spot.order_book_update": data.topic("spot.orderbook.BTCUSDT"),
-    "spot.obu": data.topic("spot.orderbook.BTCUSDT", depth=50),
+    "spot.order_book_update": data.topic("spot.orderbook_delta.BTCUSDT"),
+    "spot.obu": data.topic("spot.orderbook_delta.BTCUSDT", depth=50),
 }
 
 
@@ -184,8 +184,8 @@ def test_an_unsubscribe_request_is_the_published_one() -> None:
 def test_lists_are_asked_for_in_few_frames_and_others_one_by_one() -> None:
     pairs = list(data.VENUE.instruments)[:60]
     topics = [data.topic(f"spot.trades.{pair}") for pair in pairs]
-    topics += [data.topic(f"spot.orderbook.{pair}", depth=50) for pair in pairs[:25]]
-    topics += [data.topic(f"spot.orderbook.{pair}") for pair in pairs[:3]]
+    topics += [data.topic(f"spot.orderbook_delta.{pair}", depth=50) for pair in pairs[:25]]
+    topics += [data.topic(f"spot.orderbook_delta.{pair}") for pair in pairs[:3]]
     topics += [data.topic(f"spot.kline.{pair}") for pair in pairs[:2]]
     frames = asked(topics[::2] + topics[1::2])
     sizes: dict[str, list[int]] = {}

@@ -264,7 +264,7 @@ def test_a_sample_is_a_push_of_its_topic(each: Topic) -> None:
 
 
 def test_later_samples_have_later_versions() -> None:
-    book = topic("spot.orderbook.BTCUSDT")
+    book = topic("spot.orderbook_delta.BTCUSDT")
     decoder = VENUE.decoder(book, float)
     versions = []
     for now in (10**15, 10**15 + 10**6):

@@ -41,8 +41,8 @@ def test_the_rules_are_the_published_ones() -> None:
 # Names. The left ones with a sample are those of MEXC's documents.
 
 NAMES: list[tuple[str, dict[str, Any], str]] = [
-    ("spot.orderbook.BTCUSDT", {}, "aggre.depth.v3.api.pb@100ms@BTCUSDT"),
-    ("spot.orderbook.MXUSDT", {"speed": "10ms"}, "aggre.depth.v3.api.pb@10ms@MXUSDT"),
+    ("spot.orderbook_delta.BTCUSDT", {}, "aggre.depth.v3.api.pb@100ms@BTCUSDT"),
+    ("spot.orderbook_delta.MXUSDT", {"speed": "10ms"}, "aggre.depth.v3.api.pb@10ms@MXUSDT"),
     ("spot.orderbook_snapshot.BTCUSDT", {}, "limit.depth.v3.api.pb@BTCUSDT@20"),
     ("spot.orderbook_snapshot.BTCUSDT", {"depth": 5}, "limit.depth.v3.api.pb@BTCUSDT@5"),
     ("spot.orderbook_snapshot.BTCUSDT", {"depth": 10}, "limit.depth.v3.api.pb@BTCUSDT@10"),
@@ -84,7 +84,7 @@ def test_a_channel_has_a_name_and_the_name_is_the_channel(
 
 def test_documented_requests_are_ours() -> None:
     asked = {
-        "public.aggre.depth": topic("spot.orderbook.BTCUSDT"),
+        "public.aggre.depth": topic("spot.orderbook_delta.BTCUSDT"),
         "public.limit.depth": topic("spot.orderbook_snapshot.BTCUSDT", depth=5),
         "public.aggre.bookTicker": topic("spot.book_ticker.BTCUSDT"),
         "public.bookTicker.batch": topic("spot.book_ticker.BTCUSDT", batch=True),
@@ -102,9 +102,9 @@ def test_documented_requests_are_ours() -> None:
 @pytest.mark.parametrize(
     ("channel", "parameters", "words"),
     [
-        ("spot.orderbook.BTCUSDT", {"speed": "20ms"}, "speed= one of '100ms', '10ms'"),
-        ("spot.orderbook.BTCUSDT", {"depth": 5}, "takes speed, and depth=5"),
-        ("spot.orderbook.BTCUSDT", {"batch": True}, "takes speed, and batch=True"),
+        ("spot.orderbook_delta.BTCUSDT", {"speed": "20ms"}, "speed= one of '100ms', '10ms'"),
+        ("spot.orderbook_delta.BTCUSDT", {"depth": 5}, "takes speed, and depth=5"),
+        ("spot.orderbook_delta.BTCUSDT", {"batch": True}, "takes speed, and batch=True"),
         ("spot.orderbook_snapshot.BTCUSDT", {"depth": 7}, "depth= one of 20, 10, 5"),
         ("spot.book_ticker.BTCUSDT", {"batch": True, "speed": "10ms"}, "speed='10ms' was given"),
         ("spot.kline.BTCUSDT", {"interval": "2m"}, "interval= one of '1m', '5m'"),

@@ -6,7 +6,7 @@ not published, what third parties measured is used, and the comment says so.
 
 from __future__ import annotations
 
-from ..base import VenueRules
+from ..base import RestRules, VenueRules
 
 __all__ = [
     "BOOK_PATH",
@@ -21,6 +21,7 @@ __all__ = [
     "PAIRS_A_REQUEST",
     "PING",
     "PONG",
+    "REST_RULES",
     "REST_URL",
     "RULES",
     "STREAMS_A_REQUEST",
@@ -31,9 +32,9 @@ __all__ = [
 ]
 
 WS_URL = "wss://api.gateio.ws/ws/v4/"
-REST_URL = "https://api.gateio.ws"
-INSTRUMENTS_PATH = "/api/v4/spot/currency_pairs"
-BOOK_PATH = "/api/v4/spot/order_book"
+REST_URL = "https://api.gateio.ws/api/v4"
+INSTRUMENTS_PATH = "/spot/currency_pairs"
+BOOK_PATH = "/spot/order_book"
 
 # Channels
 
@@ -95,3 +96,6 @@ RULES = VenueRules(
     idle_limit=60.0,
     empty_limit=30.0,
 )
+
+# Gate's page of limits, as of 2025: 200 requests in 10 s, for each public path and address.
+REST_RULES = RestRules(window=10.0, weight=200)

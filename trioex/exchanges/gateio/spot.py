@@ -15,10 +15,12 @@ import msgspec
 
 from ...channels import Channel, ExchangeEnum, Parameters
 from ...errors import ChannelError
-from ...messages import Number
+from ...messages import BookSnapshot, Number
 from ..base import Control, Decoder, Instrument, Instruments, Request, Skipped, Topic, Venue
 from . import endpoints as at
 from .answers import read_control
+from .books import BOOKS
+from .rest import depth_path, parse_depth
 from .spot_decoders import make_decoder
 from .spot_keys import push_key
 from .spot_samples import make_sample
@@ -37,8 +39,11 @@ class GateioSpot(Venue):
     rest_url = at.REST_URL
     instruments_path = at.INSTRUMENTS_PATH
     rules = at.RULES
+    rest_rules = at.REST_RULES
+    books = BOOKS
     channels: Mapping[str, str] = {
-        "spot.orderbook": "speed=100ms|20ms, or depth=50|400 (the venue then sends snapshots too)",
+        "spot.orderbook": "source=stream|rest|limited, depth=, speed=",
+        "spot.orderbook_delta": "speed=100ms|20ms, or depth=50|400 (which sends snapshots, too)",
         "spot.orderbook_snapshot": "depth=20|5|10|50|100, speed=100ms|1000ms",
         "spot.book_ticker": "",
         "spot.trades": "",
@@ -123,6 +128,18 @@ class GateioSpot(Venue):
     def ping(self, now: int) -> str:
         """The application ping, a text frame."""
         return f'{{"time":{now // 1_000_000_000},"channel":"{at.PING}"}}'
+
+    # Order books
+
+    def book_path(self, native: str, limit: int) -> str:
+        """`GET /spot/order_book`, with the version."""
+        return depth_path(native, limit)
+
+    def parse_book(
+        self, body: bytes, symbol: str, received: int, number_type: type[Number]
+    ) -> BookSnapshot:
+        """Parse the answer; raises DecodeError."""
+        return parse_depth(body, symbol, received, number_type)
 
     # Frames
 

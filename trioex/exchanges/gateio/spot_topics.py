@@ -48,9 +48,9 @@ _SIMPLE = {
 def allowed_parameters(channel: Channel, asked: Parameters) -> dict[str, Sequence[object]]:
     """Values by parameter, the default first. A depth asks for another book stream."""
     match channel.type:
-        case PublicChannelType.ORDERBOOK if asked.depth is not None:
+        case PublicChannelType.ORDERBOOK_DELTA if asked.depth is not None:
             return {"depth": _OBU_DEPTHS}
-        case PublicChannelType.ORDERBOOK:
+        case PublicChannelType.ORDERBOOK_DELTA:
             return {"speed": tuple(_UPDATE_DEPTHS)}
         case PublicChannelType.ORDERBOOK_SNAPSHOT:
             return {"depth": _BOOK_DEPTHS, "speed": _BOOK_SPEEDS}
@@ -64,10 +64,10 @@ def make_topic(channel: Channel, native: str, chosen: Parameters) -> Topic:
     """The topic of a channel whose parameters are all chosen."""
     depth, speed, interval = chosen.depth, chosen.speed or "", chosen.interval
     match channel.type:
-        case PublicChannelType.ORDERBOOK if depth is not None:
+        case PublicChannelType.ORDERBOOK_DELTA if depth is not None:
             stream = f"ob.{native}.{depth}"
             key, name = make_key(OBU, stream), topic_name(OBU, stream)
-        case PublicChannelType.ORDERBOOK:
+        case PublicChannelType.ORDERBOOK_DELTA:
             key = make_key(ORDER_BOOK_UPDATE, native, _UPDATE_DEPTHS[speed])
             name = topic_name(ORDER_BOOK_UPDATE, native, speed)
         case PublicChannelType.ORDERBOOK_SNAPSHOT:
@@ -103,10 +103,10 @@ def read_key(key: bytes) -> tuple[Channel, str, Parameters] | None:
 
 def _known_streams() -> Iterator[tuple[tuple[str, str | None], _Kind]]:
     for depth in _OBU_DEPTHS:
-        yield (OBU, str(depth)), (PublicChannelType.ORDERBOOK, Parameters(depth=depth))
+        yield (OBU, str(depth)), (PublicChannelType.ORDERBOOK_DELTA, Parameters(depth=depth))
     for speed, levels in _UPDATE_DEPTHS.items():
         mark = None if levels == UPDATE_DEPTH else levels
-        kind = PublicChannelType.ORDERBOOK
+        kind = PublicChannelType.ORDERBOOK_DELTA
         yield (ORDER_BOOK_UPDATE, mark), (kind, Parameters(speed=speed))
     for depth in _BOOK_DEPTHS:
         chosen = Parameters(depth=depth, speed=_BOOK_SPEEDS[0])

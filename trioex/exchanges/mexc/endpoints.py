@@ -5,9 +5,9 @@ The facts are those of MEXC's API documents of 2025-08 and 2026-04. There is no 
 
 from __future__ import annotations
 
-from ..base import VenueRules
+from ..base import RestRules, VenueRules
 
-__all__ = ["DEPTH_PATH", "INSTRUMENTS_PATH", "REST_URL", "RULES", "WS_URL"]
+__all__ = ["DEPTH_PATH", "INSTRUMENTS_PATH", "REST_RULES", "REST_URL", "RULES", "WS_URL"]
 
 WS_URL = "wss://wbs-api.mexc.com/ws"
 """The older host wbs.mexc.com still connects, and refuses every subscription."""
@@ -29,4 +29,11 @@ RULES = VenueRules(
     max_age=24 * 3600.0,
     # The documents say of pings only that they keep a quiet subscription alive.
     pings_keep_empty=False,
+)
+
+REST_RULES = RestRules(
+    # For each path and address; beyond it 429, and then a ban of two minutes to three days.
+    window=10.0,
+    weight=500,
+    weights={INSTRUMENTS_PATH: 10},
 )

@@ -12,11 +12,13 @@ import msgspec
 
 from ...channels import Channel, ExchangeEnum, Parameters, PublicChannelType
 from ...errors import ChannelError
-from ...messages import Number
+from ...messages import BookSnapshot, Number
 from ..base import Control, Decoder, Instrument, Instruments, Request, Skipped, Topic, Venue
 from . import endpoints
 from .answers import read_answer
+from .books import BOOKS
 from .decoders import make_decoder
+from .rest import depth_path, parse_depth
 from .samples import make_push
 from .streams import Stream, find_stream, make_topic, read_name
 from .symbols import guess_instrument, parse_exchange_info, read_snapshot
@@ -26,7 +28,8 @@ __all__ = ["MexcSpot"]
 _CHANNEL_TAG = 0x0A  # field 1, length-delimited
 _PING = '{"method":"PING"}'
 _CHANNELS = {
-    "spot.orderbook": "speed=",
+    "spot.orderbook": "source=rest|limited, speed= or depth=",
+    "spot.orderbook_delta": "speed=",
     "spot.orderbook_snapshot": "depth=",
     "spot.book_ticker": "speed= or batch=True",
     "spot.trades": "speed=",
@@ -44,6 +47,8 @@ class MexcSpot(Venue):
     rest_url = endpoints.REST_URL
     instruments_path = endpoints.INSTRUMENTS_PATH
     rules = endpoints.RULES
+    rest_rules = endpoints.REST_RULES
+    books = BOOKS
     channels = _CHANNELS
 
     # Symbols
@@ -134,6 +139,18 @@ class MexcSpot(Venue):
                 return 0.1
             case _:
                 return None
+
+    # Order books
+
+    def book_path(self, native: str, limit: int) -> str:
+        """`GET /api/v3/depth`."""
+        return depth_path(native, limit)
+
+    def parse_book(
+        self, body: bytes, symbol: str, received: int, number_type: type[Number]
+    ) -> BookSnapshot:
+        """Parse the answer; raises DecodeError."""
+        return parse_depth(body, symbol, received, number_type)
 
     # Frames
 

@@ -131,7 +131,7 @@ _BATCHED = frozenset({"publicBookTickerBatch"})
 _KIND = PublicChannelType
 STREAMS = (
     Stream(
-        _KIND.ORDERBOOK,
+        _KIND.ORDERBOOK_DELTA,
         "public.aggre.depth",
         "publicAggreDepths",
         ("speed", "symbol"),

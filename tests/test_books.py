@@ -1,0 +1,256 @@
+"""Order books on the simulator: every LIVE one is the exchange's, whatever goes wrong."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+from scenario import VENUES, managed, of
+from support import Collector
+
+from trioex import (
+    BindingError,
+    BookNotLive,
+    BookSnapshot,
+    BookState,
+    BookStateChanged,
+    Environment,
+    OrderBook,
+    WebSocketConfig,
+    WebSocketManager,
+)
+from trioex.simulator import Fault, Simulator
+
+BOOK = "spot.orderbook.BTCUSDT"
+SOURCES = [
+    ("gateio", {}),
+    ("gateio", {"depth": 50}),
+    ("gateio", {"source": "rest"}),
+    ("gateio", {"source": "rest", "speed": "20ms"}),
+    ("gateio", {"source": "limited"}),
+    ("mexc", {}),
+    ("mexc", {"speed": "10ms"}),
+    ("mexc", {"source": "limited"}),
+]
+
+
+class Checker:
+    """A sync handler that compares a book with the market's, whenever they are at one version."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._market = simulator.market["BTCUSDT"]
+        self.calls = self.compared = 0
+
+    def __call__(self, book: OrderBook) -> None:
+        assert book.is_live
+        self.calls += 1
+        if book.version != self._market.version:
+            return
+        self.compared += 1
+        number, listing, engine = book.number_type, self._market.listing, self._market.engine
+        for ours, ladder in ((book.bids(), engine.bids), (book.asks(), engine.asks)):
+            assert ours == [
+                (number(listing.price(price)), number(listing.quantity(lots)))
+                for price, lots in ladder.levels(book.depth)
+            ]
+
+
+@pytest.mark.parametrize("number", [float, Decimal])
+@pytest.mark.parametrize(("exchange", "how"), SOURCES)
+async def test_every_source_gives_the_exchanges_book(
+    exchange: str, how: dict[str, Any], number: type, virtual: Environment, autojump_clock: object
+) -> None:
+    async with managed(exchange, virtual, number_type=number) as (simulator, ws):
+        check = Checker(simulator)
+        await ws.bind(BOOK, check, **how)
+        await trio.sleep(10)
+        assert check.compared > 50
+        assert ws.book("BTCUSDT").is_live
+        simulator.disconnect("drop")
+        await trio.sleep(5)
+        assert ws.book("BTCUSDT").is_live
+        assert check.compared > 75
+
+
+FAULTS = [
+    "drop", "cut", "silence", "lost_delta", "duplicate", "reorder", "garbage", "mute", "delay",
+    "late_snapshot", "stale_snapshot", "reject_429", "refuse_connect",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("redundancy", ["none", "standby", "hot"])
+@pytest.mark.parametrize(("exchange", "how"), [SOURCES[0], SOURCES[2], SOURCES[5]])
+async def test_every_book_is_true_and_comes_back(
+    exchange: str,
+    how: dict[str, Any],
+    redundancy: str,
+    virtual: Environment,
+    autojump_clock: object,
+) -> None:
+    events = Collector()
+    async with managed(
+        exchange, virtual, redundancy=redundancy, latency=0.02, connection_handlers=events
+    ) as (simulator, ws):
+        check = Checker(simulator)
+        await ws.bind(BOOK, check, **how)
+        for kind in FAULTS:
+            simulator.apply(Fault(kind, duration=3.0, count=2))  # type: ignore[arg-type]
+            await trio.sleep(2)
+            simulator.apply(Fault("lost_delta", connection="one"))
+            await trio.sleep(60)
+            assert ws.book("BTCUSDT").is_live, (kind, ws.book("BTCUSDT"))
+        assert check.calls > 1000
+    left = [event for event in of(BookStateChanged, events) if event.state is BookState.GAP]
+    if redundancy != "hot":
+        assert any("are missing" in event.reason for event in left)
+
+
+@pytest.mark.parametrize(("exchange", "how"), [SOURCES[0], SOURCES[2], SOURCES[5]])
+async def test_a_lost_delta_is_told_and_mended(
+    exchange: str, how: dict[str, Any], virtual: Environment, autojump_clock: object
+) -> None:
+    events = Collector()
+    async with managed(exchange, virtual, connection_handlers=events) as (simulator, ws):
+        check = Checker(simulator)
+        await ws.bind(BOOK, check, **how)
+        await trio.sleep(2)  # a snapshot may be ahead of the stream, and cover what is lost
+        simulator.apply(Fault("lost_delta"))
+        await events.wait(lambda got: len(of(BookStateChanged, got)) >= 3)
+        states = [(event.before, event.state) for event in of(BookStateChanged, events)]
+        assert states[1:3] == [(BookState.LIVE, BookState.GAP), (BookState.GAP, BookState.LIVE)]
+        assert ws.book("BTCUSDT").resyncs == 1
+
+
+async def test_a_gap_in_one_symbol_delays_no_other(
+    virtual: Environment, autojump_clock: object
+) -> None:
+    """While one book waits for its snapshot, the other's changes come as if nothing had been."""
+
+    async def run(faulty: bool) -> list[tuple[int, int]]:
+        got: list[tuple[int, int]] = []
+        environment = Environment(virtual.time_ns)
+
+        def note(book: OrderBook) -> None:
+            got.append((book.version, book.receive_time - began))
+
+        async with managed("mexc", environment) as (simulator, ws):
+            began = virtual.time_ns()
+            gone: list[int] = []
+
+            def lose(_: object, frame: Any) -> list[Any]:
+                if isinstance(frame, bytes) and b"BTCUSDT" in frame and not gone and ready:
+                    gone.append(1)
+                    return []
+                return [frame]
+
+            ready = False
+            simulator.tamper = lose
+            await ws.bind(BOOK, lambda _: None)
+            await ws.bind("spot.orderbook.ETHUSDT", note)
+            await trio.sleep(2)
+            ready = faulty
+            if faulty:
+                simulator.apply(Fault("late_snapshot", delay=3.0, duration=10.0))
+            await trio.sleep(2)
+            assert ws.book("BTCUSDT").is_live is not faulty
+            assert ws.book("ETHUSDT").is_live
+            await trio.sleep(6)
+            assert ws.book("BTCUSDT").is_live
+        return got
+
+    first, second = await run(False), await run(True)
+    assert len(first) > 50
+    begin = next(version for version, _ in first)
+    assert [version - begin for version, _ in first][:40] == [
+        version - second[0][0] for version, _ in second
+    ][:40]
+
+
+@pytest.mark.parametrize("exchange", VENUES)
+async def test_async_handlers_and_iterators_get_the_book_as_it_is(
+    exchange: str, virtual: Environment, autojump_clock: object
+) -> None:
+    seen: list[int] = []
+
+    async def slow(book: OrderBook) -> None:
+        assert book.is_live
+        seen.append(book.version)
+        await trio.sleep(1)
+
+    async with managed(exchange, virtual) as (simulator, ws):
+        every: list[int] = []
+        await ws.bind(BOOK, lambda book: every.append(book.version))
+        await ws.bind(BOOK, slow)
+        async with ws.bind(BOOK) as books:
+            async for book in books:
+                assert book.version == every[-1]
+                if len(every) > 30:
+                    break
+        await trio.sleep(5)
+        simulator.apply(Fault("lost_delta"))
+        await trio.sleep(5)
+        assert 8 <= len(seen) <= 14  # once a second, however many changes there were
+        assert seen == sorted(seen)
+        (slowest,) = [
+            each for name, each in ws.statistics().bindings if each.peak_queued and "BTC" in name
+        ][:1]
+        assert slowest.peak_queued == 1
+
+
+async def test_without_a_symbol_every_book(virtual: Environment, autojump_clock: object) -> None:
+    got: set[str] = set()
+    async with managed("gateio", virtual) as (_, ws):
+        ws.bind("spot.orderbook", lambda book: got.add(book.symbol))
+        await ws.bind(BOOK, lambda _: None)
+        await ws.bind("spot.orderbook.ETHUSDT", lambda _: None)
+        await trio.sleep(2)
+        assert got == {"BTCUSDT", "ETHUSDT"}
+        assert len(ws.books) == 2
+
+
+async def test_unbound_books_are_kept_no_more(virtual: Environment, autojump_clock: object) -> None:
+    async with managed("mexc", virtual) as (_, ws):
+        binding = await ws.bind(BOOK, lambda _: None)
+        await trio.sleep(1)
+        book = ws.book("BTCUSDT")
+        binding.unbind()
+        assert ws.books == ()
+        with pytest.raises(BookNotLive, match="nobody is bound"):
+            book.bids()
+        with pytest.raises(BindingError, match=r"bind 'spot\.orderbook\.BTCUSDT'"):
+            ws.book("BTCUSDT")
+
+
+async def test_deltas_and_the_book_share_one_subscription(
+    virtual: Environment, autojump_clock: object
+) -> None:
+    deltas = Collector()
+    books: list[int] = []
+    async with managed("mexc", virtual) as (simulator, ws):
+        await ws.bind("spot.orderbook_delta.BTCUSDT", deltas)
+        await trio.sleep(2)
+        await ws.bind(BOOK, lambda book: books.append(book.version))
+        await trio.sleep(2)
+        assert len(simulator.connections[0].topics) == 1
+        assert books
+        assert {each.last_version for each in deltas} >= set(books[1:])
+
+
+@pytest.mark.parametrize("exchange", VENUES)
+async def test_a_sample_reaches_the_handler(exchange: str) -> None:
+    got: list[OrderBook] = []
+    ws = WebSocketManager(WebSocketConfig(exchange=exchange))
+    ws.bind(BOOK, got.append)
+    assert await ws.process_test_message() == 1
+    assert got[0].is_live
+    assert isinstance(got[0].snapshot(), BookSnapshot)
+
+
+def test_what_no_book_has_is_refused_with_what_there_is() -> None:
+    ws = WebSocketManager(WebSocketConfig(exchange="mexc"))
+    with pytest.raises(BindingError, match="cannot have depth=7; it has speed=100ms source=rest"):
+        ws.bind(BOOK, print, depth=7)
+    with pytest.raises(BindingError, match="source='rset' is not allowed"):
+        ws.bind(BOOK, print, source="rset")

@@ -1,0 +1,173 @@
+"""The order book: its levels are those of a plain dictionary, and it answers only while LIVE."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioex import BookDelta, BookNotLive, BookSnapshot, BookState, ExchangeEnum, OrderBook, Side
+from trioex.messages import Level
+
+GATEIO = ExchangeEnum.GATEIO
+
+
+def delta(first: int, last: int, bids: list[Any], asks: list[Any]) -> BookDelta:
+    return BookDelta(GATEIO, "spot", "BTCUSDT", 5, 6, tuple(bids), tuple(asks), first, last)
+
+
+def snapshot(version: int, bids: list[Any], asks: list[Any]) -> BookSnapshot:
+    return BookSnapshot(GATEIO, "spot", "BTCUSDT", 3, 4, tuple(bids), tuple(asks), version)
+
+
+def make(bids: list[Any], asks: list[Any], number: type = float, **how: Any) -> OrderBook:
+    book = OrderBook(GATEIO, "spot", "BTCUSDT", number_type=number, **how)
+    book.replace(snapshot(1, bids, asks))
+    book.mark(BookState.LIVE)
+    return book
+
+
+def some() -> OrderBook:
+    return make([(99.0, 1.0), (98.0, 2.0), (97.0, 4.0)], [(101.0, 3.0), (102.0, 5.0)])
+
+
+def test_answers() -> None:
+    book = some()
+    assert (book.best_bid, book.best_ask) == ((99.0, 1.0), (101.0, 3.0))
+    assert (book.mid, book.spread) == (100.0, 2.0)
+    assert book.microprice == (99.0 * 3 + 101.0 * 1) / 4  # more is asked: nearer the bid
+    assert book.imbalance() == (1 - 3) / 4
+    assert book.imbalance(2) == (3 - 8) / 11
+    assert book.bids(2) == [(99.0, 1.0), (98.0, 2.0)]
+    assert book.asks() == [(101.0, 3.0), (102.0, 5.0)]
+    assert len(book) == 5
+    assert book.volume_to(Side.SELL, 98.0) == 3.0
+    assert book.volume_to(Side.BUY, 101.5) == 3.0
+    assert book.volume_to(Side.BUY, 100.0) == 0.0
+    whole = book.sweep(Side.BUY, 4.0)
+    assert (whole.quantity, whole.cost, whole.worst) == (4.0, 3 * 101.0 + 102.0, 102.0)
+    assert whole.average == whole.cost / 4
+    short = book.sweep(Side.SELL, 100.0)
+    assert (short.quantity, short.worst) == (7.0, 97.0)
+    assert book.snapshot(1).bids == ((99.0, 1.0),)
+    assert (book.exchange_time, book.receive_time) == (3, 4)
+
+
+def test_a_delta_sets_levels_and_is_the_last_change() -> None:
+    book = some()
+    change = delta(2, 4, [(98.5, 7.0), (99.0, 0.0), (50.0, 0.0)], [(101.0, 1.0)])
+    copied = book.bids()
+    book.apply(change)
+    assert book.bids(2) == [(98.5, 7.0), (98.0, 2.0)]
+    assert book.best_ask == (101.0, 1.0)
+    assert (book.version, book.change, book.exchange_time) == (4, change, 5)
+    assert copied[0] == (99.0, 1.0)  # what was read stays as it is
+
+
+def test_empty_sides_have_no_prices() -> None:
+    book = make([], [(101.0, 1.0)])
+    assert book.best_bid is None
+    assert (book.mid, book.spread, book.microprice) == (None, None, None)
+    assert make([], []).imbalance() is None
+    assert make([], []).sweep(Side.BUY, 1.0).average is None
+
+
+@pytest.mark.parametrize("state", [BookState.SYNCING, BookState.STALE, BookState.GAP])
+def test_it_answers_nothing_while_it_is_not_live(state: BookState) -> None:
+    book = some()
+    book.mark(state, "versions 5 to 7 are missing")
+    for read in (
+        lambda: book.best_bid,
+        lambda: book.best_ask,
+        book.bids,
+        book.asks,
+        lambda: book.change,
+        lambda: book.mid,
+        lambda: book.spread,
+        lambda: book.microprice,
+        book.imbalance,
+        lambda: book.volume_to(Side.BUY, 1.0),
+        lambda: book.sweep(Side.BUY, 1.0),
+        book.snapshot,
+    ):
+        with pytest.raises(BookNotLive, match=f"BTCUSDT is {state.name}: versions 5 to 7"):
+            read()
+    assert state.name in repr(book)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "words"),
+    [
+        ([(101.0, 1.0)], [(101.0, 1.0)], "crossed: bid 101.0, ask 101.0"),
+        ([(99.0, -1.0)], [], "quantity -1.0"),
+        ([(0.0, 1.0)], [], "a bid has the price 0.0"),
+        ([], [(-3.0, 1.0)], "an ask has the price -3.0"),
+    ],
+)
+def test_flaws(bids: list[Level], asks: list[Level], words: str) -> None:
+    assert words in str(make(bids, asks).flaw())
+    book = make([], [])
+    assert book.flaw() is None
+    book.apply(delta(2, 2, bids, asks))
+    assert words in str(book.flaw())
+
+
+def test_a_bounded_book_keeps_the_best() -> None:
+    book = make([(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)], depth=2)
+    book.apply(delta(2, 2, [(98.5, 1.0)], [(100.0, 1.0)]))
+    assert [price for price, _ in book.bids()] == [99.0, 98.5]
+    assert [price for price, _ in book.asks()] == [100.0, 101.0]
+
+
+def test_what_lies_beyond_a_cut_snapshot_is_never_taken_for_known() -> None:
+    book = OrderBook(GATEIO, "spot", "BTCUSDT")
+    book.replace(snapshot(1, [(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)]), limit=2)
+    book.mark(BookState.LIVE)
+    book.apply(delta(2, 2, [(90.0, 1.0), (98.5, 1.0)], [(150.0, 1.0)]))
+    assert [price for price, _ in book.bids()] == [99.0, 98.5, 98.0]
+    assert [price for price, _ in book.asks()] == [101.0, 150.0]  # that side was whole
+    assert book.horizon() == (98.0, None)
+    assert book.known_levels() == (3, None)
+
+
+def test_exact_numbers_are_not_rounded_by_the_callers_context() -> None:
+    price = Decimal("65432.123456789")
+    with localcontext() as context:
+        context.prec = 4
+        book = make([], [(price, Decimal(1))], Decimal)
+        book.apply(delta(2, 2, [], [(price, Decimal(2)), (price + 1, Decimal(0))]))
+        assert book.best_ask == (price, Decimal(2))
+        assert book.asks() == [(price, Decimal(2))]
+        book.apply(delta(3, 3, [], [(price, Decimal(0))]))
+        assert book.best_ask is None
+
+
+changes = st.lists(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from([0, 0, 1, 2, 3])), max_size=8),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("number", [float, Decimal])
+@given(bids=changes, asks=changes)
+def test_it_holds_what_a_dictionary_holds(
+    number: type, bids: list[list[tuple[int, int]]], asks: list[list[tuple[int, int]]]
+) -> None:
+    book = make([], [], number)
+    expected: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+    for version in range(max(len(bids), len(asks))):
+        sides = []
+        for given_changes, offset, side in ((bids, 0, expected[0]), (asks, 100, expected[1])):
+            levels = given_changes[version] if version < len(given_changes) else []
+            sides.append([(number(price + offset), number(quantity)) for price, quantity in levels])
+            for price, quantity in sides[-1]:
+                side[price] = quantity
+                if not quantity:
+                    del side[price]
+        book.apply(delta(version + 2, version + 2, *sides))
+        assert book.bids() == sorted(expected[0].items(), reverse=True)
+        assert book.asks() == sorted(expected[1].items())
+        assert book.flaw() is None

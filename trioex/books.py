@@ -1,0 +1,142 @@
+"""Books: gets what the synchronisers of a manager need, and tells how their books fare.
+
+Each book that needs something has a task for as long as it does, so that none waits for another
+but where the exchange's limits make it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import trio
+
+from .config import WebSocketConfig
+from .errors import TrioexError
+from .exchanges.base import BookPlan, Topic, Venue
+from .line import Starter
+from .messages import BookSnapshot, BookState
+from .orderbook import OrderBook
+from .rest import Rest
+from .synchroniser import Need, Synchroniser
+
+__all__ = ["Books"]
+
+_AHEAD_S = 0.05
+"""How often to see whether the stream has come as far as a snapshot."""
+
+
+class Books:
+    """The books that a manager keeps.
+
+    Args:
+        renew: subscribes a topic anew.
+        publish: gives a snapshot to a synchroniser, and the book to who reads it.
+        on_state: told of a book whose state changed, and of the state before.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        config: WebSocketConfig,
+        rest: Rest,
+        *,
+        renew: Callable[[Topic], None],
+        publish: Callable[[Synchroniser, BookSnapshot], None],
+        on_state: Callable[[BookPlan, OrderBook, BookState], None],
+    ) -> None:
+        self._venue = venue
+        self._config = config
+        self._rest = rest
+        self._renew = renew
+        self._publish = publish
+        self._on_state = on_state
+        self._plans: dict[Synchroniser, BookPlan] = {}
+        self._scopes: dict[Synchroniser, trio.CancelScope] = {}
+        self._starter: Starter | None = None
+
+    def __iter__(self) -> Iterator[OrderBook]:
+        return (each.book for each in self._plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def keep(self, plan: BookPlan) -> Synchroniser:
+        """Begin to keep a book."""
+        assert plan.channel.symbol is not None
+        book = OrderBook(
+            self._venue.exchange,
+            self._venue.market,
+            plan.channel.symbol,
+            number_type=self._config.number_type,
+            depth=plan.rules.depth,
+        )
+        synchroniser = Synchroniser(book, plan.rules, self)
+        self._plans[synchroniser] = plan
+        return synchroniser
+
+    def drop(self, synchroniser: Synchroniser) -> None:
+        """Nobody reads a book any more."""
+        self._plans.pop(synchroniser, None)
+        self._stop(synchroniser)
+        synchroniser.book.mark(BookState.STALE, "nobody is bound to it any more")
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Get what is needed from now on, in a nursery that outlives it."""
+        self._starter = Starter(nursery)
+        for synchroniser in self._plans:
+            self.on_need(synchroniser)
+
+    def stop(self) -> None:
+        """The end begins: get nothing more."""
+        self._starter = None
+        for synchroniser in list(self._scopes):
+            self._stop(synchroniser)
+
+    # What synchronisers tell
+
+    def on_need(self, synchroniser: Synchroniser) -> None:
+        """A book needs something else than before, or nothing."""
+        self._stop(synchroniser)
+        if synchroniser.need is not None and self._starter is not None:
+            scope = self._scopes[synchroniser] = trio.CancelScope()
+            self._starter.start_soon(partial(self._serve, synchroniser, scope))
+
+    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+        """The state of a book changed."""
+        plan = self._plans.get(synchroniser)
+        if plan is not None:
+            self._on_state(plan, synchroniser.book, before)
+
+    # Getting it
+
+    def _stop(self, synchroniser: Synchroniser) -> None:
+        scope = self._scopes.pop(synchroniser, None)
+        if scope is not None:
+            scope.cancel()
+
+    async def _serve(self, synchroniser: Synchroniser, scope: trio.CancelScope) -> None:
+        with scope:
+            await trio.sleep(synchroniser.wait)
+            plan = self._plans[synchroniser]
+            if synchroniser.need is Need.RENEW:
+                self._renew(plan.topic)
+                synchroniser.renewed()
+            else:
+                await self._get_snapshot(synchroniser, plan)
+
+    async def _get_snapshot(self, synchroniser: Synchroniser, plan: BookPlan) -> None:
+        if synchroniser.need is Need.LEVELS:
+            synchroniser.begin_audit()
+        try:
+            body = await self._rest.get(plan.snapshot_path)
+            now = self._config.environment.time_ns()
+            symbol, number_type = synchroniser.book.symbol, self._config.number_type
+            snapshot = self._venue.parse_book(body, symbol, now, number_type)
+        except (TrioexError, OSError) as error:
+            synchroniser.failed(str(error))
+            return
+        if synchroniser.need is Need.LEVELS:
+            while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task
+                await trio.sleep(_AHEAD_S)
+        self._publish(synchroniser, snapshot)

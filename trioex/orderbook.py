@@ -1,0 +1,471 @@
+"""OrderBook: one symbol's bids and asks, sorted, with the questions a strategy asks of them.
+
+A book is handed to handlers and read by anybody; whoever maintains it (`synchroniser`) writes.
+The rule of reading: a book that is not LIVE answers nothing, it raises `BookNotLive`. What is
+returned is a copy and stays as it is.
+
+Each side is a dict of quantities and a sorted list of keys with the best at its end, where most
+changes happen: lists move few items there. An ask's key is its negated price.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NoReturn
+
+import attrs
+
+from .channels import ExchangeEnum
+from .errors import BookNotLive
+from .messages import BookDelta, BookSnapshot, BookState, Level, Number, Side
+
+__all__ = ["OrderBook", "Sweep"]
+
+
+@attrs.frozen
+class Sweep:
+    """What an order that takes from the book at once would get.
+
+    Attributes:
+        quantity: of it that finds somebody, base coin; less than asked where the book ends.
+        cost: of that quantity, quote coin.
+        average, worst: price over all of it, and of its last part; None where nobody is there.
+    """
+
+    quantity: Number
+    cost: Number
+    average: Number | None
+    worst: Number | None
+
+
+class _Side:
+    """The bids: a key is the price.
+
+    Attributes:
+        keys: sorted, the best last.
+        quantities: by price.
+        floor: the key of the worst level known, where what lies beyond is not; or None.
+        flaw: a level that cannot be, or None.
+    """
+
+    __slots__ = ("flaw", "floor", "keys", "quantities")
+
+    def __init__(self) -> None:
+        # Any: float or Decimal, one of them throughout, which are not comparable to a checker.
+        self.keys: list[Any] = []
+        self.quantities: dict[Any, Any] = {}
+        self.floor: Any = None
+        self.flaw: Level | None = None
+
+    def key(self, price: Any) -> Any:
+        """The key of a price, and the price of a key."""
+        return price
+
+    def apply(self, changes: Iterable[Level]) -> None:
+        """Set levels; quantity zero deletes, and what is not there need not be deleted."""
+        keys, quantities = self.keys, self.quantities
+        for price, quantity in changes:
+            if quantity > 0:
+                if price not in quantities:
+                    insort(keys, price)
+                quantities[price] = quantity
+            elif quantity < 0:
+                self.flaw = price, quantity
+            elif quantities.pop(price, None) is not None:
+                del keys[bisect_left(keys, price)]
+
+    def known(self, changes: Iterable[Level]) -> list[Level]:
+        """Those of the changes that are not beyond the floor."""
+        key, floor = self.key, self.floor
+        return [level for level in changes if key(level[0]) >= floor]
+
+    def replace(self, levels: Iterable[Level]) -> None:
+        """Forget everything and take these."""
+        self.flaw = self.floor = None
+        self.quantities = {price: quantity for price, quantity in levels if quantity}
+        self.keys = sorted(map(self.key, self.quantities))
+        for price, quantity in self.quantities.items():
+            if quantity < 0:
+                self.flaw = price, quantity
+
+    def trim(self, most: int) -> None:
+        """Keep the best `most` levels."""
+        excess = len(self.keys) - most
+        if excess > 0:
+            for key in self.keys[:excess]:
+                del self.quantities[self.key(key)]
+            del self.keys[:excess]
+
+    def best(self) -> Level | None:
+        """The best level, or None."""
+        if not self.keys:
+            return None
+        price = self.key(self.keys[-1])
+        return price, self.quantities[price]
+
+    def levels(self, count: int | None = None) -> list[Level]:
+        """The best `count` levels, or all, best first."""
+        quantities = self.quantities
+        return [(price, quantities[price]) for price in islice(self.prices(), count)]
+
+    def prices(self) -> Iterator[Any]:
+        """All prices, best first."""
+        return iter(reversed(self.keys))
+
+
+class _Asks(_Side):
+    """The asks: a key is the negated price."""
+
+    __slots__ = ()
+
+    def key(self, price: Any) -> Any:
+        return -price
+
+    def apply(self, changes: Iterable[Level]) -> None:
+        keys, quantities = self.keys, self.quantities
+        for price, quantity in changes:
+            if quantity > 0:
+                if price not in quantities:
+                    insort(keys, -price)
+                quantities[price] = quantity
+            elif quantity < 0:
+                self.flaw = price, quantity
+            elif quantities.pop(price, None) is not None:
+                del keys[bisect_left(keys, -price)]
+
+    def prices(self) -> Iterator[Any]:
+        return map(self.key, reversed(self.keys))
+
+
+class _ExactAsks(_Asks):
+    """The asks of exact numbers: their minus sign would round by the caller's context."""
+
+    __slots__ = ()
+
+    def key(self, price: Any) -> Any:
+        return price.copy_negate()
+
+    def apply(self, changes: Iterable[Level]) -> None:
+        key, keys, quantities = self.key, self.keys, self.quantities
+        for price, quantity in changes:
+            if quantity > 0:
+                if price not in quantities:
+                    insort(keys, key(price))
+                quantities[price] = quantity
+            elif quantity < 0:
+                self.flaw = price, quantity
+            elif quantities.pop(price, None) is not None:
+                del keys[bisect_left(keys, key(price))]
+
+
+class OrderBook:
+    """The order book of one symbol.
+
+    Prices are quote coin for one base coin, quantities base coin; `float`, or `Decimal` where
+    the manager was configured so. A level is a `(price, quantity)` pair.
+
+    Every question raises `BookNotLive` while the book is not LIVE; `state`, `reason`, `version`,
+    the times and `repr` can always be read.
+
+    Attributes:
+        exchange, market, symbol: what it is the book of.
+        number_type: `float` or `Decimal`.
+        depth: levels a side the exchange maintains, or None for all there are.
+        state: SYNCING, LIVE, STALE or GAP.
+        reason: why it is not LIVE, in words; empty while it is.
+        version: the exchange's version of the last change; -1 before the first.
+        resyncs: how often it was found not to be the exchange's book, and was built anew.
+    """
+
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_change",
+        "_state",
+        "_times",
+        "depth",
+        "exchange",
+        "market",
+        "number_type",
+        "reason",
+        "resyncs",
+        "symbol",
+        "version",
+    )
+
+    def __init__(
+        self,
+        exchange: ExchangeEnum,
+        market: str,
+        symbol: str,
+        *,
+        number_type: type[Number] = float,
+        depth: int | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self.market = market
+        self.symbol = symbol
+        self.number_type = number_type
+        self.depth = depth
+        self.version = -1
+        self.resyncs = 0
+        self.reason = "no snapshot has come yet"
+        self._state = BookState.SYNCING
+        self._bids = _Side()
+        self._asks: _Asks = _ExactAsks() if number_type is Decimal else _Asks()
+        self._change: BookDelta | None = None
+        self._times = (0, 0)
+
+    def __repr__(self) -> str:
+        levels = f"{len(self._bids.keys)} x {len(self._asks.keys)}"
+        why = f" ({self.reason})" if self.reason else ""
+        return (
+            f"<OrderBook {self.exchange} {self.market} {self.symbol} {self._state.name}{why}, "
+            f"version {self.version}, {levels}>"
+        )
+
+    def __len__(self) -> int:
+        """How many levels it holds, both sides together."""
+        return len(self._bids.keys) + len(self._asks.keys)
+
+    def __bool__(self) -> bool:
+        return True  # also one without levels
+
+    # Always to be had
+
+    @property
+    def state(self) -> BookState:
+        """Where it is."""
+        return self._state
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may be read: it is the exchange's book at `version`."""
+        return self._state is BookState.LIVE
+
+    @property
+    def exchange_time(self) -> int:
+        """When its last change happened, by the exchange; ns since the epoch, or 0."""
+        return self._times[0] if self._change is None else self._change.exchange_time
+
+    @property
+    def receive_time(self) -> int:
+        """When its last change was read; ns since the epoch, or 0."""
+        return self._times[1] if self._change is None else self._change.receive_time
+
+    # Questions
+
+    @property
+    def best_bid(self) -> Level | None:
+        """The highest bid, or None where there is none."""
+        if self._state is not BookState.LIVE:
+            self._refuse()
+        keys = self._bids.keys
+        return (keys[-1], self._bids.quantities[keys[-1]]) if keys else None
+
+    @property
+    def best_ask(self) -> Level | None:
+        """The lowest ask, or None where there is none."""
+        if self._state is not BookState.LIVE:
+            self._refuse()
+        return self._asks.best()
+
+    def bids(self, count: int | None = None) -> list[Level]:
+        """The best `count` bids, or all of them, highest price first."""
+        return self._read(self._bids).levels(count)
+
+    def asks(self, count: int | None = None) -> list[Level]:
+        """The best `count` asks, or all of them, lowest price first."""
+        return self._read(self._asks).levels(count)
+
+    @property
+    def change(self) -> BookDelta | BookSnapshot:
+        """What happened last: levels that changed, or the whole book where it was built anew."""
+        self._read(self._bids)
+        return self.snapshot() if self._change is None else self._change
+
+    @property
+    def mid(self) -> Number | None:
+        """Half-way between best bid and best ask; None where a side is empty."""
+        top = self._top()
+        if top is None:
+            return None
+        mid: Number = (top[0] + top[2]) / 2
+        return mid
+
+    @property
+    def spread(self) -> Number | None:
+        """Best ask less best bid, quote coin; None where a side is empty."""
+        top = self._top()
+        if top is None:
+            return None
+        spread: Number = top[2] - top[0]
+        return spread
+
+    @property
+    def microprice(self) -> Number | None:
+        """The mid, weighted: the more is bid, the nearer the ask. None where a side is empty."""
+        top = self._top()
+        if top is None:
+            return None
+        bid, bid_quantity, ask, ask_quantity = top
+        total = bid_quantity + ask_quantity
+        microprice: Number = (bid * ask_quantity + ask * bid_quantity) / total
+        return microprice
+
+    def imbalance(self, count: int = 1) -> Number | None:
+        """How much more is bid than asked in the best `count` levels: from -1 to 1.
+
+        None where both sides are empty.
+        """
+        bid: Any = sum(quantity for _, quantity in self.bids(count))
+        ask: Any = sum(quantity for _, quantity in self.asks(count))
+        if not bid + ask:
+            return None
+        imbalance: Number = (bid - ask) / (bid + ask)
+        return imbalance
+
+    def volume_to(self, side: Side, price: Number) -> Number:
+        """How much a taker could get down or up to a price, itself included, base coin.
+
+        Args:
+            side: of the taker: BUY takes asks, SELL takes bids.
+        """
+        total: Number = self.number_type(0)
+        levels = self._taken(side)
+        key, limit = levels.key, levels.key(price)
+        for each in levels.prices():
+            if key(each) < limit:
+                break
+            total += levels.quantities[each]
+        return total
+
+    def sweep(self, side: Side, quantity: Number) -> Sweep:
+        """What a taker would pay or get for a quantity of base coin, taken from the book at once.
+
+        Args:
+            side: of the taker: BUY takes asks, SELL takes bids.
+        """
+        levels = self._taken(side)
+        zero = self.number_type(0)
+        left: Any = quantity
+        filled: Any = zero
+        cost: Any = zero
+        worst: Any = None
+        for price in levels.prices():
+            if left <= 0:
+                break
+            part = min(left, levels.quantities[price])
+            filled, cost, left, worst = filled + part, cost + part * price, left - part, price
+        return Sweep(filled, cost, cost / filled if filled else None, worst)
+
+    def snapshot(self, count: int | None = None) -> BookSnapshot:
+        """An immutable copy of the best `count` levels a side, or of all."""
+        bids, asks = tuple(self.bids(count)), tuple(self.asks(count))
+        return BookSnapshot(
+            self.exchange,
+            self.market,
+            self.symbol,
+            self.exchange_time,
+            self.receive_time,
+            bids,
+            asks,
+            self.version,
+            self.depth if count is None else count,
+        )
+
+    def _top(self) -> Any:
+        """Best bid, its quantity, best ask, its quantity; None where a side is empty."""
+        bid, ask = self._read(self._bids).best(), self._asks.best()
+        return None if bid is None or ask is None else (*bid, *ask)
+
+    def _taken(self, side: Side) -> _Side:
+        return self._read(self._asks if side is Side.BUY else self._bids)
+
+    def _read(self, side: _Side) -> _Side:
+        if self._state is not BookState.LIVE:
+            self._refuse()
+        return side
+
+    def _refuse(self) -> NoReturn:
+        raise BookNotLive(
+            f"the order book of {self.exchange} {self.symbol} is {self._state.name}: "
+            f"{self.reason}; read it when `is_live`, handlers are called again when it is"
+        )
+
+    # For whoever maintains it. Nothing here looks at versions.
+
+    def apply(self, delta: BookDelta) -> None:
+        """Set the levels of a delta; ask `flaw` afterwards."""
+        bids, asks = self._bids, self._asks
+        bids.apply(delta.bids if bids.floor is None else bids.known(delta.bids))
+        asks.apply(delta.asks if asks.floor is None else asks.known(delta.asks))
+        self.version = delta.last_version
+        self._change = delta
+        depth = self.depth
+        if depth is not None:
+            if len(bids.keys) > depth:
+                bids.trim(depth)
+            if len(asks.keys) > depth:
+                asks.trim(depth)
+
+    def replace(self, snapshot: BookSnapshot, *, limit: int | None = None) -> None:
+        """Become a snapshot; ask `flaw` afterwards.
+
+        Args:
+            limit: levels a side the snapshot has at most. A side that has so many ends there,
+                not at the end of the market: what lies beyond is never taken for known.
+        """
+        for side, levels in ((self._bids, snapshot.bids), (self._asks, snapshot.asks)):
+            side.replace(levels)
+            if self.depth is not None:
+                side.trim(self.depth)
+            if limit is not None and len(levels) >= limit and side.keys:
+                side.floor = side.keys[0]
+        self.version = snapshot.version
+        self._times = snapshot.exchange_time, snapshot.receive_time
+        self._change = None
+
+    def renewed(self) -> None:
+        """The last changes together made a new book, not the last one alone."""
+        if self._change is not None:
+            self._times = self._change.exchange_time, self._change.receive_time
+            self._change = None
+
+    def mark(self, state: BookState, reason: str = "") -> None:
+        """Say where it is, and why it is not LIVE."""
+        self._state = state
+        self.reason = reason
+
+    def flaw(self) -> str | None:
+        """What cannot be in a book, in words, or None where all is well."""
+        bids, asks = self._bids, self._asks
+        if bids.flaw is not None or asks.flaw is not None:
+            price, quantity = bids.flaw or asks.flaw or (0, 0)
+            return f"a level has the quantity {quantity} (at {price})"
+        if bids.keys and bids.keys[0] <= 0:
+            return f"a bid has the price {bids.keys[0]}"
+        if asks.keys:
+            ask = asks.key(asks.keys[-1])
+            if bids.keys and bids.keys[-1] >= ask:
+                return f"it is crossed: bid {bids.keys[-1]}, ask {ask}"
+            if ask <= 0:
+                return f"an ask has the price {ask}"
+        return None
+
+    def known_levels(self) -> tuple[int | None, int | None]:
+        """How many bids and asks are left of those known; None where nothing is unknown."""
+        return (
+            None if self._bids.floor is None else len(self._bids.keys),
+            None if self._asks.floor is None else len(self._asks.keys),
+        )
+
+    def horizon(self) -> tuple[Number | None, Number | None]:
+        """The lowest bid and the highest ask that are known; None where nothing is unknown."""
+        return (
+            None if self._bids.floor is None else self._bids.key(self._bids.floor),
+            None if self._asks.floor is None else self._asks.key(self._asks.floor),
+        )

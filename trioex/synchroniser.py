@@ -1,0 +1,490 @@
+"""Synchroniser: keeps one order book true, or says that it is not. Pure.
+
+A book begins with a snapshot and follows the deltas, each of which must begin where the one
+before it ended. Whatever is not so makes the book unreadable and is mended by the same few steps,
+whether the book is new, has a hole, was without a connection, or is audited:
+
+    1. keep the deltas that come
+    2. begin with what is known: the book as it was, or a snapshot, asked for or in the stream
+    3. leave out the deltas that are in it already; the first of the rest must continue it
+    4. apply them; with none left over the book is LIVE
+
+A snapshot that is older than the first delta kept cannot be continued; it is asked for again,
+less and less often (Gate.io's are cached for up to 22 s, PROTOCOLS 3.7). Sources: PROTOCOLS 1.7,
+3.7, 5.1 and 5.2.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from .channels import BookSource
+from .messages import BookDelta, BookSnapshot, BookState, MarketMessage
+from .orderbook import OrderBook
+
+__all__ = ["BookRules", "Listener", "Need", "Synchroniser"]
+
+_MOST_DELTAS = 20_000
+_MOST_LEVELS = 400_000
+"""What is kept while a snapshot is awaited; beyond, the oldest goes, and the snapshot has to be
+newer. It is minutes of the busiest market, and some 40 MB."""
+_MOST_CHANGES = 20_000
+"""Levels in one delta, where the exchange maintains all there are."""
+_MOST_BEHIND = 16
+"""Deltas in a row that are older than the book, before it is the book that is wrong."""
+_SNAPSHOT_S = 5.0
+"""How long to wait for a stream's own snapshot; it was measured to come within 140 ms."""
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 10.0
+_OLDER_S = 60.0
+"""After so long a snapshot older than the book is no cached one: the exchange began anew."""
+_CALM_NS = 30_000_000_000
+"""A book that was LIVE for so long is rebuilt at once when it has to be, and not less often."""
+_DIFFERENCES = 3
+"""Levels that an audit names."""
+
+
+@attrs.frozen
+class BookRules:
+    """How an exchange's stream of a book is to be taken.
+
+    Attributes:
+        source: where the snapshot comes from.
+        depth: levels a side the stream maintains, or None for all there are.
+        limit: levels a side that a snapshot by REST has at most.
+    """
+
+    source: BookSource
+    depth: int | None = None
+    limit: int = 5000
+
+
+class Need(enum.Enum):
+    """What a synchroniser wants done by whoever can wait and send."""
+
+    SNAPSHOT = enum.auto()
+    """A snapshot by REST: call `seed` with it, or `failed`."""
+    RENEW = enum.auto()
+    """The subscription anew, so that the stream begins with a snapshot: call `renewed`."""
+    LEVELS = enum.auto()
+    """A snapshot by REST for a book that is LIVE and nears the end of what is known of it."""
+
+
+class Listener(Protocol):
+    """Who is told."""
+
+    def on_need(self, synchroniser: Synchroniser) -> None:
+        """`need` has changed, `wait` with it."""
+
+    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+        """The state of the book has changed, or what it was before was found to be wrong."""
+
+
+class Synchroniser:
+    """Keeps `book`.
+
+    Attributes:
+        need: what it wants done, after `wait` seconds; None while it wants nothing.
+        attempts: for how many snapshots it has asked since the book was LIVE.
+        audits, differing: audits that were done, and those that found a difference.
+    """
+
+    def __init__(self, book: OrderBook, rules: BookRules, listener: Listener) -> None:
+        self.book = book
+        self.rules = rules
+        self.need: Need | None = None
+        self.wait = 0.0
+        self.attempts = 0
+        self.audits = 0
+        self.differing = 0
+        self._listener = listener
+        self._most = _MOST_CHANGES if rules.depth is None else 4 * rules.depth
+        self._is_live = False
+        self._has_base = False
+        """Whether the book is the exchange's at its version, LIVE or not."""
+        self._is_partial = False
+        """Whether there are levels beyond those that are known."""
+        self._kept = _Deltas()
+        self._behind = 0
+        self._waited = 0.0
+        self._trouble = 0
+        """How often it was built anew without having been LIVE for long in between."""
+        self._live_since = 0
+        self._copy: _Deltas | None = None
+        """The deltas since an audit began."""
+
+    def __repr__(self) -> str:
+        need = "" if self.need is None else f", needs {self.need.name} in {self.wait:g} s"
+        return f"<Synchroniser {self.book!r}, {len(self._kept)} deltas kept{need}>"
+
+    # What the stream brings
+
+    def take(self, message: MarketMessage) -> bool:
+        """Take in what the stream brought; whether the book changed and may be read."""
+        if type(message) is BookDelta:
+            if self._is_live and message.first_version == self.book.version + 1:
+                return self._apply(message)
+            return self._take_odd(message)
+        return isinstance(message, BookSnapshot) and self._take_snapshot(message)
+
+    def _apply(self, delta: BookDelta) -> bool:
+        """A delta that continues a LIVE book."""
+        book = self.book
+        self._behind = 0
+        if len(delta.bids) + len(delta.asks) > self._most:
+            count = len(delta.bids) + len(delta.asks)
+            return self._distrust(f"a delta has {count} levels, more than {self._most}")
+        if self._copy is not None:
+            self._copy.add(delta)
+        book.apply(delta)
+        flaw = book.flaw()
+        if flaw is not None:
+            return self._distrust(flaw)
+        if self._is_partial and self.need is None and self._nears_the_end():
+            self._want(Need.LEVELS)
+        return True
+
+    def _take_odd(self, delta: BookDelta) -> bool:
+        """A delta that is not the next one of a LIVE book."""
+        book = self.book
+        if not self._is_live:
+            self._kept.add(delta)
+            return self._has_base and self._continue()
+        if delta.last_version <= book.version:
+            return self._look_back(delta.last_version)
+        if delta.first_version <= book.version:
+            # Cut elsewhere than what came before. Quantities are absolute: it does no harm.
+            return self._apply(delta)
+        return self._rebuild(_missing(book.version, delta.first_version), [delta])
+
+    def _look_back(self, version: int) -> bool:
+        """Something older than the book came: a copy, unless nothing else comes any more."""
+        self._behind += 1
+        if self._behind <= _MOST_BEHIND:
+            return False
+        return self._distrust(f"versions went back from {self.book.version} to {version}")
+
+    def _take_snapshot(self, snapshot: BookSnapshot) -> bool:
+        version = self.book.version
+        if self.rules.source is BookSource.LIMITED:
+            if self._is_live and snapshot.version <= version:
+                return snapshot.version < version and self._look_back(snapshot.version)
+        elif self._is_live and snapshot.version < version:
+            self._distrust(f"versions went back from {version} to {snapshot.version}")
+        elif self._kept.first > snapshot.version + 1:
+            return False  # with a hole behind it: the next one may do
+        if self._is_live:
+            self._copy = None
+        return self._begin(snapshot)
+
+    # What else happens
+
+    def wants_base(self) -> bool:
+        """Whether it waits for a snapshot in the stream."""
+        return not self._is_live and self.rules.source is not BookSource.LIMITED
+
+    def confirmed(self) -> None:
+        """The exchange confirmed the subscription, for the first time or again."""
+        if self._is_live or self.need is not None:
+            return
+        if self.book.state is BookState.STALE:
+            self._mark(BookState.SYNCING, "what was missed without a connection is not known yet")
+        self._want_new(_SNAPSHOT_S if self.rules.source is BookSource.STREAM else 0.0)
+
+    def lost(self, reason: str) -> None:
+        """Nothing brings changes any more. What the book was at its version, it still was."""
+        self._copy = None
+        self._kept.clear()
+        self._want(None)
+        if self.book.state is not BookState.STALE:
+            self._mark(BookState.STALE, reason)
+
+    def restarted(self) -> None:
+        """The exchange numbers its books anew."""
+        if self._has_base:
+            self._distrust("the exchange numbers its books anew")
+
+    def seed(self, snapshot: BookSnapshot) -> bool:
+        """Take in a snapshot that was asked for; whether the book changed and may be read."""
+        if self.need is Need.LEVELS:
+            return self._is_live and self._extend(snapshot)
+        if self.need is not Need.SNAPSHOT:
+            return False
+        version, first = self.book.version, self._kept.first
+        if first > snapshot.version + 1:
+            return self._again(f"a snapshot of version {snapshot.version} is older than what came")
+        if self._has_base and snapshot.version < version and self._waited < _OLDER_S:
+            return self._again(f"a snapshot of version {snapshot.version} is older than {version}")
+        return self._begin(snapshot)
+
+    def failed(self, reason: str) -> None:
+        """The snapshot that was needed could not be had."""
+        if self.need is Need.SNAPSHOT:
+            self._again(f"no snapshot: {reason}")
+        elif self.need is Need.LEVELS:
+            self._want(Need.LEVELS, _LONGEST_DELAY_S)
+
+    def renewed(self) -> None:
+        """The subscription was asked for anew."""
+        if self.need is Need.RENEW:
+            self.attempts += 1
+            self._want(Need.RENEW, self._delay(_SNAPSHOT_S))
+
+    # Building
+
+    def _begin(self, snapshot: BookSnapshot) -> bool:
+        """Begin with a snapshot, and go on with the deltas kept."""
+        book = self.book
+        book.replace(snapshot, limit=self.rules.limit if self.rules.depth is None else None)
+        flaw = book.flaw()
+        if flaw is not None:
+            return self._distrust(f"the snapshot of version {snapshot.version}: {flaw}")
+        self._has_base = True
+        self._is_partial = book.known_levels() != (None, None)
+        if self._continue(is_new=True):
+            return True
+        if self._has_base:
+            self._again(_missing(book.version, self._kept.first))
+        return False
+
+    def _continue(self, *, is_new: bool = False) -> bool:
+        """Go on from the book with the deltas kept; whether it may be read now.
+
+        Args:
+            is_new: the book is known to be up to date even where no delta continues it.
+        """
+        book, kept = self.book, self._kept
+        kept.drop_before(book.version + 1)
+        if not kept and not is_new:
+            return False
+        while kept and kept.first <= book.version + 1:
+            delta = kept.pop()
+            if delta.last_version > book.version:
+                book.apply(delta)
+        flaw = book.flaw()
+        if flaw is not None:
+            return self._distrust(flaw)
+        if kept:
+            return False
+        book.renewed()
+        self._want(None)
+        self.attempts = self._behind = 0
+        self._waited = 0.0
+        self._live_since = book.receive_time
+        self._mark(BookState.LIVE)
+        return True
+
+    def _rebuild(self, reason: str, kept: Sequence[BookDelta] = ()) -> bool:
+        """The book misses something: it is read no more until that has come, or a new book."""
+        book = self.book
+        self._copy = None
+        self._kept.clear()
+        for delta in kept:
+            self._kept.add(delta)
+        book.resyncs += 1
+        now = kept[-1].receive_time if kept else book.receive_time
+        self._trouble = 1 if now - self._live_since > _CALM_NS else self._trouble + 1
+        self._mark(BookState.GAP, reason)
+        # The first time at once; where it happens over and over, less and less often.
+        self._want_new(self._delay() if self._trouble > 1 else 0.0)
+        return False
+
+    def _distrust(self, reason: str) -> bool:
+        """The book is wrong, whatever its version is."""
+        self._has_base = False
+        return self._rebuild(reason)
+
+    def _again(self, reason: str) -> bool:
+        """A snapshot did not do: another one is needed, later."""
+        self.book.mark(self.book.state, reason)
+        self.attempts += 1
+        self._want_new(self._delay())
+        return False
+
+    def _delay(self, least: float = _FIRST_DELAY_S) -> float:
+        tries = min(max(self.attempts, self._trouble), 20)
+        return min(max(least, _FIRST_DELAY_S * 1.5 ** (tries - 1)), _LONGEST_DELAY_S)
+
+    def _want_new(self, wait: float) -> None:
+        match self.rules.source:
+            case BookSource.REST:
+                self._want(Need.SNAPSHOT, wait)
+            case BookSource.STREAM:
+                self._want(Need.RENEW, wait)
+            case BookSource.LIMITED:
+                pass  # the next push is one
+
+    def _want(self, need: Need | None, wait: float = 0.0) -> None:
+        if need is None and self.need is None:
+            return
+        self._waited += wait
+        self.need, self.wait = need, wait
+        self._listener.on_need(self)
+
+    def _mark(self, state: BookState, reason: str = "") -> None:
+        before = self.book.state
+        self._is_live = state is BookState.LIVE
+        self.book.mark(state, reason)
+        self._listener.on_state(self, before)
+
+    # Looking for mistakes, and looking further
+
+    def _nears_the_end(self) -> bool:
+        least = self.rules.limit // 2
+        return any(count is not None and count < least for count in self.book.known_levels())
+
+    def begin_audit(self) -> None:
+        """Keep what comes from now on, to compare the book with a snapshot by REST."""
+        self._copy = _Deltas()
+
+    def end_audit(self) -> None:
+        """There will be no snapshot to compare with."""
+        self._copy = None
+
+    def can_audit(self, snapshot: BookSnapshot) -> bool | None:
+        """Whether a snapshot can be compared with now; None where only with the next changes.
+
+        False where it cannot be any more: it is older than the audit, or the book not LIVE.
+        """
+        version = self.book.version
+        if self._copy is None or not self._is_live:
+            return False
+        if self._copy.first > snapshot.version + 1 or (
+            not self._copy and snapshot.version < version
+        ):
+            return False
+        return None if snapshot.version > version else True
+
+    def audit(self, snapshot: BookSnapshot) -> bool:
+        """Compare the book with a snapshot, brought to the version of the book by the same deltas.
+
+        Where they differ the book is built anew, and the differences are its `reason`.
+
+        Returns:
+            Whether they are the same.
+        """
+        assert self._copy is not None
+        book, other = self.book, self._brought_here(snapshot)
+        self.audits += 1
+        self._copy = None
+        differences = _differences(book, other)
+        if not differences:
+            return True
+        self.differing += 1
+        named = "; ".join(differences[:_DIFFERENCES])
+        more = len(differences) - _DIFFERENCES
+        self._distrust(f"an audit found: {named}{f'; and {more} more' if more > 0 else ''}")
+        return False
+
+    def _brought_here(self, snapshot: BookSnapshot) -> OrderBook:
+        book = self.book
+        other = OrderBook(
+            book.exchange, book.market, book.symbol, number_type=book.number_type, depth=book.depth
+        )
+        other.replace(snapshot, limit=self.rules.limit)
+        assert self._copy is not None
+        for delta in self._copy.after(other.version):
+            other.apply(delta)
+        other.mark(BookState.LIVE)
+        return other
+
+    def _extend(self, snapshot: BookSnapshot) -> bool:
+        """Take a deeper book for one that nears the end of what is known of it."""
+        if self._copy is None or not self.can_audit(snapshot):
+            self._want(Need.LEVELS, _FIRST_DELAY_S)
+            return False
+        self._kept, self._copy = self._copy, None
+        return self._begin(snapshot)
+
+    # For tests of a user's handlers
+
+    def sample(self, message: MarketMessage) -> OrderBook:
+        """A LIVE book made of one message alone."""
+        book = self.book
+        made = OrderBook(
+            book.exchange, book.market, book.symbol, number_type=book.number_type, depth=book.depth
+        )
+        if isinstance(message, BookSnapshot):
+            made.replace(message)
+        elif isinstance(message, BookDelta):
+            made.apply(message)
+        made.mark(BookState.LIVE)
+        return made
+
+
+class _Deltas:
+    """Deltas in the order of their versions, the oldest first, and not too many."""
+
+    def __init__(self) -> None:
+        self._deltas: deque[BookDelta] = deque()
+        self._levels = 0
+
+    def __len__(self) -> int:
+        return len(self._deltas)
+
+    @property
+    def first(self) -> float:
+        """The version they begin with; below all where there are none."""
+        return self._deltas[0].first_version if self._deltas else -math.inf
+
+    def add(self, delta: BookDelta) -> None:
+        deltas = self._deltas
+        deltas.append(delta)
+        if len(deltas) > 1 and delta.first_version < deltas[-2].first_version:
+            self._deltas = deltas = deque(sorted(deltas, key=lambda each: each.first_version))
+        self._levels += len(delta.bids) + len(delta.asks)
+        while len(deltas) > _MOST_DELTAS or (self._levels > _MOST_LEVELS and len(deltas) > 1):
+            self.pop()
+
+    def pop(self) -> BookDelta:
+        """Take the oldest."""
+        delta = self._deltas.popleft()
+        self._levels -= len(delta.bids) + len(delta.asks)
+        return delta
+
+    def drop_before(self, version: int) -> None:
+        """Forget those that end before a version."""
+        while self._deltas and self._deltas[0].last_version < version:
+            self.pop()
+
+    def after(self, version: int) -> list[BookDelta]:
+        """Those that end behind a version."""
+        return [delta for delta in self._deltas if delta.last_version > version]
+
+    def clear(self) -> None:
+        self._deltas.clear()
+        self._levels = 0
+
+
+def _missing(version: int, first: float) -> str:
+    return f"versions {version + 1} to {first - 1:.0f} are missing"
+
+
+def _differences(book: OrderBook, other: OrderBook) -> list[str]:
+    """What two LIVE books say differently, as far as both know."""
+    if book.version != other.version:
+        return [f"version {book.version} here and {other.version} there"]
+    found: list[str] = []
+    for name, ours, theirs, *horizons in zip(
+        ("bid", "ask"),
+        (dict(book.bids()), dict(book.asks())),
+        (dict(other.bids()), dict(other.asks())),
+        book.horizon(),
+        other.horizon(),
+        strict=True,
+    ):
+        sign = 1 if name == "bid" else -1
+        ends = [sign * price for price in horizons if price is not None]
+        prices = sorted({*ours, *theirs}, key=lambda price: -sign * price)
+        found += [
+            f"{name} {price} is {ours.get(price, 0)}, not {theirs.get(price, 0)}"
+            for price in prices
+            if ours.get(price) != theirs.get(price) and all(sign * price >= end for end in ends)
+        ]
+    return found
