@@ -153,6 +153,53 @@ def watch(
 
 
 @app.command
+def replay(
+    file: Path,
+    /,
+    *,
+    exchange: Exchange,
+    market: str = "spot",
+    rest: Path | None = None,
+    books: Flag = False,
+    levels: Flag = False,
+    decimal: Flag = False,
+) -> int:
+    """Run a recorded session through the library, and print the order books it ends with.
+
+    The frames take the way they take live, on a clock of their own, so that
+    an hour takes seconds. The books come as one JSON array, by symbol.
+
+    Try:
+
+        trioex replay ws.txt --exchange gateio --rest rest_order_book.txt --books
+
+    Args:
+        file: The session, in the text form: `TIME: FRAME`, binary frames in hex.
+        exchange: Whose it is: mexc or gateio.
+        market: Which of its markets.
+        rest: Recorded GETs, `URL -> TIME: BODY`; else rest_*.txt beside the file.
+        books: Print the books.
+        levels: All their levels, too, as [price, quantity].
+        decimal: Exact numbers, printed as JSON strings.
+    """
+    import trio
+    from trio.testing import MockClock
+
+    from .replay import replay
+
+    if not books:
+        raise ConfigError("nothing is to be printed; give --books")
+    trio.run(
+        lambda: replay(
+            file, exchange=exchange, market=market, rest=rest, levels=levels, decimal=decimal
+        ),
+        clock=MockClock(autojump_threshold=0),
+        restrict_keyboard_interrupt_to_checkpoints=True,
+    )
+    return OK
+
+
+@app.command
 def decode(
     file: str = "-",
     /,

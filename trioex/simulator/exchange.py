@@ -65,6 +65,7 @@ class Exchange:
         injector: the faults that are planned, and those that last.
         snapshot_age: seconds for which a REST book is served again unchanged.
         tamper: see `Simulator.tamper`.
+        played: set when the last frame of the recording was sent to a client.
         finished: set when a client has been sent the whole recording and has closed.
     """
 
@@ -78,7 +79,10 @@ class Exchange:
         recording: Recording | None,
         pace: float | None,
         faults: Faults | None = None,
+        holds: bool = False,
     ) -> None:
+        self._holds = holds
+        self.played = trio.Event()
         self.front_end = front_end
         self.market = market
         self.board = Board(market)
@@ -208,7 +212,7 @@ class Exchange:
             rng = random.Random(f"{self._seed}/connection/{number}")
             session = self.front_end.session(self.board, rng, self._moment())
         elif not self.finished.is_set():
-            player = Player(self.recording, self._pace)
+            player = Player(self.recording, self._pace, holds=self._holds, played=self.played)
         return Connection(number, session, player, lambda: self.tamper)
 
     def opened(self, connection: Connection) -> None:

@@ -44,6 +44,8 @@ async def open_simulator(
     faults: Faults | None = None,
     environment: Environment | None = None,
     recording: str | Path | None = None,
+    rest: str | Path | None = None,
+    hold: bool = False,
 ) -> AsyncGenerator[Simulator]:
     """Run an exchange for as long as the block lasts.
 
@@ -69,6 +71,8 @@ async def open_simulator(
         environment: the wall time at which to begin, also given to clients by `config()`.
         recording: a recorded session to serve instead of the market, from its beginning, to
             each client that connects before one has received it whole.
+        rest: the recorded GETs, instead of those in `rest_*.txt` beside the recording.
+        hold: keep the connection open behind the last frame of the recording.
 
     Raises:
         ConfigError: an argument that cannot work; the message names it.
@@ -87,10 +91,19 @@ async def open_simulator(
         raise ConfigError("latency= and jitter= are of the network in transport='memory'")
     link = Link(latency, jitter, seed)
     environment = Environment() if environment is None else environment
-    loaded = None if recording is None else Recording.load(recording)
+    loaded = None if recording is None else Recording.load(recording, rest)
     clock = Clock.start(environment)
     market = Market(symbols, seed=seed, now=clock.wall, pace=pace or 1.0)
-    core = Exchange(front_end, market, clock, seed=seed, recording=loaded, pace=pace, faults=faults)
+    core = Exchange(
+        front_end,
+        market,
+        clock,
+        seed=seed,
+        recording=loaded,
+        pace=pace,
+        faults=faults,
+        holds=hold,
+    )
     settings = {
         "exchange": front_end.exchange,
         "ssl_context": client_ssl_context,

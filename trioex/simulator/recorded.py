@@ -1,7 +1,8 @@
 """A recorded session, served again: the venue's frames in order, byte for byte.
 
 The text form is one line an event: `URL <-> TIME` (connected), `URL <- TIME: FRAME` (the
-recorder's request), `TIME: FRAME` (a frame of the venue), TIME in seconds since the epoch.
+recorder's request), `TIME: FRAME` (a frame of the venue), TIME in seconds since the epoch. A
+binary frame is written in hexadecimal digits.
 Files named `rest_*.txt` beside it hold GETs as `URL -> TIME: BODY`.
 """
 
@@ -27,15 +28,16 @@ _FRAME = re.compile(r"(\d+(?:\.\d+)?): (.+)")
 _REQUEST = re.compile(r"(\S+) <- (\d+(?:\.\d+)?): (.+)")
 _CONNECTED = re.compile(r"(\S+) <-> (\d+(?:\.\d+)?)")
 _GET = re.compile(r"(\S+) -> (\d+(?:\.\d+)?): (.+)")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _ACKNOWLEDGES = re.compile(r'"event":\s*"(?:un)?subscribe"')
 
 
 @attrs.frozen
 class RecordedFrame:
-    """A text frame of the venue and when it was read, seconds since the epoch."""
+    """A frame of the venue, text or binary, and when it was read, seconds since the epoch."""
 
     time: float
-    text: str
+    text: str | bytes
 
 
 @attrs.frozen
@@ -56,7 +58,13 @@ class Recording:
     @property
     def acknowledgements(self) -> int:
         """How many frames answer a request."""
-        return sum(bool(_ACKNOWLEDGES.search(frame.text)) for frame in self.frames)
+        texts = (frame.text for frame in self.frames if isinstance(frame.text, str))
+        return sum(bool(_ACKNOWLEDGES.search(text)) for text in texts)
+
+    @property
+    def start(self) -> int:
+        """When its first frame was read, ns since the epoch."""
+        return round(self.frames[0].time * 1e9)
 
     @property
     def pushes(self) -> int:
@@ -64,8 +72,8 @@ class Recording:
         return len(self.frames) - self.acknowledgements
 
     @classmethod
-    def load(cls, path: str | Path) -> Recording:
-        """Read a session and the GETs in `rest_*.txt` beside it.
+    def load(cls, path: str | Path, rest: str | Path | None = None) -> Recording:
+        """Read a session and the GETs in the file `rest`, or in `rest_*.txt` beside it.
 
         Raises:
             RecordingError: the file cannot be read, has no frame, or has a line of another
@@ -76,7 +84,9 @@ class Recording:
         requests = 0
         for number, line in _lines(path):
             if match := _FRAME.fullmatch(line):
-                frames.append(RecordedFrame(float(match[1]), match[2]))
+                binary = _HEX.fullmatch(match[2])
+                frame = bytes.fromhex(match[2]) if binary else match[2]
+                frames.append(RecordedFrame(float(match[1]), frame))
             elif _REQUEST.fullmatch(line):
                 requests += 1
             elif not _CONNECTED.fullmatch(line):
@@ -86,8 +96,9 @@ class Recording:
         if not frames:
             raise RecordingError(f"{path} holds no frame of the venue")
         answers: dict[Asked, bytes] = {}
-        for beside in sorted(path.parent.glob("rest_*.txt")):
-            answers |= _read_answers(beside)
+        beside = sorted(path.parent.glob("rest_*.txt")) if rest is None else [Path(rest)]
+        for each in beside:
+            answers |= _read_answers(each)
         return cls(frames, requests, answers)
 
     def answer(self, target: str) -> Body | None:
@@ -128,17 +139,26 @@ class Player:
     Args:
         pace: 1.0 waits between frames as long as the venue did, 2.0 half as long; None sends
             as fast as the client reads.
+        holds: whether the connection stays open behind the last frame.
+        played: set once the last frame was sent.
     """
 
-    def __init__(self, recording: Recording, pace: float | None) -> None:
+    def __init__(
+        self, recording: Recording, pace: float | None, *, holds: bool, played: trio.Event
+    ) -> None:
         self._recording = recording
         self._pace = pace
+        self._holds = holds
+        self._played = played
 
-    async def play(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Send every frame in order; returns after the last one."""
+    async def play(self, send: Callable[[str | bytes], Awaitable[None]]) -> None:
+        """Send every frame in order; returns after the last one, or never where it holds."""
         started = trio.current_time()
         first = self._recording.frames[0].time
         for frame in self._recording.frames:
             if self._pace is not None:
                 await trio.sleep_until(started + (frame.time - first) / self._pace)
             await send(frame.text)
+        self._played.set()
+        if self._holds:
+            await trio.sleep_forever()

@@ -222,6 +222,16 @@ class Simulator:
             raise ConfigError("wait_finished() needs open_simulator(..., recording=PATH)")
         await self._exchange.finished.wait()
 
+    async def wait_played(self) -> None:
+        """Wait until a client was sent the last frame of the recording.
+
+        Raises:
+            ConfigError: no recording is served, so there is nothing to wait for.
+        """
+        if self.recording is None:
+            raise ConfigError("wait_played() needs open_simulator(..., recording=PATH)")
+        await self._exchange.played.wait()
+
     # Doors
 
     async def serve(self, stream: trio.abc.Stream) -> None:

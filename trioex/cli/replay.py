@@ -1,0 +1,93 @@
+"""`trioex replay`: a recorded session through the real path, and the books it ends with.
+
+It runs on a virtual clock: frames come when they came, and nobody waits for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from ..channels import ExchangeEnum
+from ..config import WebSocketConfig
+from ..exchanges import open_venue
+from ..manager import WebSocketManager
+from ..orderbook import OrderBook
+from .logs import library_warnings
+
+__all__ = ["replay"]
+
+_SETTLING_S = 60.0
+"""Virtual time behind the last frame, for books that still ask for a snapshot."""
+_NEVER_S = 3600.0
+"""A recording answers no pings."""
+
+
+async def replay(
+    file: Path,
+    *,
+    exchange: ExchangeEnum,
+    market: str,
+    rest: Path | None,
+    levels: bool,
+    decimal: bool,
+) -> None:
+    """Print the final books of a recording as one JSON array. Run it on a `MockClock`.
+
+    Raises:
+        ConfigError: there is no such market.
+        RecordingError: a file cannot be read; the message names it and the line.
+    """
+    from ..simulator import open_simulator, virtual_environment
+    from ..simulator.recorded import Recording
+
+    open_venue(exchange, market)
+    environment = virtual_environment(epoch_ns=Recording.load(file, rest).start)
+    with library_warnings():
+        async with open_simulator(
+            exchange, recording=file, rest=rest, hold=True, environment=environment
+        ) as simulator:
+            config: WebSocketConfig = simulator.config(
+                market=market,
+                number_type=Decimal if decimal else float,
+                reconnect=False,
+                ping_interval=_NEVER_S,
+                pong_timeout=_NEVER_S,
+            )
+            async with WebSocketManager(
+                config, bind_channels={f"{market}.orderbook": _ignore}
+            ) as ws:
+                await simulator.wait_played()
+                await trio.sleep(_SETTLING_S)
+                books = sorted(ws.books, key=lambda book: book.symbol)
+                rows = [_row(book, levels=levels) for book in books]
+    sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+
+
+def _ignore(book: OrderBook) -> None:
+    """The books are looked at in the end."""
+
+
+def _row(book: OrderBook, *, levels: bool) -> dict[str, Any]:
+    is_live = book.is_live
+    bids, asks = (book.bids(), book.asks()) if is_live else ([], [])
+    row: dict[str, Any] = {
+        "exchange": book.exchange,
+        "market": book.market,
+        "symbol": book.symbol,
+        "state": book.state,
+        "reason": book.reason,
+        "version": book.version,
+        "levels": len(bids) + len(asks),
+        "bid_levels": len(bids),
+        "ask_levels": len(asks),
+        "resyncs": book.resyncs,
+        "best_bid": bids[0] if bids else None,
+        "best_ask": asks[0] if asks else None,
+    }
+    return row | {"bids": bids, "asks": asks} if levels else row
