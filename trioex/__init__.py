@@ -9,7 +9,8 @@ The modules, in the order of their dependence:
 
 * `errors`, `channels`, `messages`, `events`, `config`: the words.
 * `frames`, `router`, `subscriptions`, `backoff`, `exchanges`: pure; bytes in, messages out.
-* `transport`, `http`, `handoff`, `connection`, `supervisor`: sockets and tasks.
+* `orderbook`, `synchroniser`: pure; a book, and how it is kept from these.
+* `transport`, `http`, `rest`, `books`, `handoff`, `connection`, `supervisor`: sockets and tasks.
 * `binding`, `registry`, `manager`, `factory`: what a program holds.
 * `simulator`, `testing`, `cli`: an exchange to try it on, and the command line.
 """

@@ -12,7 +12,6 @@ from functools import partial
 import trio
 
 from .config import WebSocketConfig
-from .errors import TrioexError
 from .exchanges.base import BookPlan, Topic, Venue
 from .line import Starter
 from .messages import BookSnapshot, BookState
@@ -57,9 +56,6 @@ class Books:
 
     def __iter__(self) -> Iterator[OrderBook]:
         return (each.book for each in self._plans)
-
-    def __len__(self) -> int:
-        return len(self._plans)
 
     def keep(self, plan: BookPlan) -> Synchroniser:
         """Begin to keep a book."""
@@ -133,8 +129,8 @@ class Books:
             now = self._config.environment.time_ns()
             symbol, number_type = synchroniser.book.symbol, self._config.number_type
             snapshot = self._venue.parse_book(body, symbol, now, number_type)
-        except (TrioexError, OSError) as error:
-            synchroniser.failed(str(error))
+        except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
+            synchroniser.failed(str(error) or type(error).__name__)
             return
         if synchroniser.need is Need.LEVELS:
             while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task

@@ -11,8 +11,9 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, cast
 
@@ -192,11 +193,15 @@ class WebSocketManager(BaseWebsocketInterface):
         )
         deliver = self._channel.send if config.handoff == "channel" else self._deliver
         self._lines = Lines(self._venue, config, self, deliver)
-        self._registry = Registry(
-            self._venue, config, self._router, self._lines, on_resolved=self._check_ready
+        rest = Rest(
+            config.rest_url or self._venue.rest_url,
+            self._venue.rest_rules,
+            config.fetch or fetch,
+            config.classify,
         )
-        rest_url = config.rest_url or self._venue.rest_url
-        rest = Rest(rest_url, self._venue.rest_rules, config.fetch or fetch)
+        self._registry = Registry(
+            self._venue, config, self._router, self._lines, rest, on_resolved=self._check_ready
+        )
         self._books = self._router.books = Books(
             self._venue,
             config,
@@ -560,10 +565,7 @@ class WebSocketManager(BaseWebsocketInterface):
         """No connection carries these any more."""
         topics = tuple(topics)
         self._registry.on_unconfirmed(topics)
-        if self._channel.is_empty:
-            self._router.lost(topics, _LOST)
-        else:
-            self._channel.send_nowait(_Silence(topics), _NOTHING)
+        self._in_turn(partial(self._router.lost, topics, "no connection carries it"))
 
     def on_copies(self, topics: Iterable[Topic]) -> None:
         """More than one connection will carry these."""
@@ -575,11 +577,14 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_leg_gone(self, leg: int, topics: Iterable[Topic]) -> None:
         """A connection brings nothing more of these, once what it had read is routed."""
-        departure = _Departure(leg, tuple(topics))
+        self._in_turn(partial(self._router.leave, leg, tuple(topics)))
+
+    def _in_turn(self, action: Callable[[], None]) -> None:
+        """Do something once what has been read so far is routed."""
         if self._channel.is_empty:
-            self._router.leave(departure.leg, departure.topics)
+            action()
         else:
-            self._channel.send_nowait(departure, _NOTHING)
+            self._channel.send_nowait(_Turn(action), _NOTHING)
 
     @property
     def is_behind(self) -> bool:
@@ -621,10 +626,8 @@ class WebSocketManager(BaseWebsocketInterface):
             channel.routed()
 
     async def _route(self, source: Source, batch: Batch) -> None:
-        if isinstance(source, _Departure):
-            self._router.leave(source.leg, source.topics)
-        elif isinstance(source, _Silence):
-            self._router.lost(source.topics, _LOST)
+        if isinstance(source, _Turn):
+            source.action()
         frames = self._router.begin(batch.frames)
         await self._wait_room()  # a reader that routes itself may have left queues full
         while self._router.feed(frames, batch.text, batch.received, source):
@@ -668,8 +671,6 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def _on_book(self, plan: BookPlan, book: OrderBook, before: BookState) -> None:
         state = book.state
-        if state is BookState.LIVE and before is BookState.LIVE:
-            return
         level = logging.WARNING if state is BookState.GAP else logging.DEBUG
         _log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
         self.on_event(
@@ -755,23 +756,11 @@ class WebSocketManager(BaseWebsocketInterface):
 
 
 @attrs.define
-class _Departure:
-    """A leg that is gone: it stands behind what the leg had read."""
+class _Turn:
+    """Stands among what was read: something to do when its turn has come."""
 
-    leg: int
-    topics: tuple[Topic, ...]
-    heard: int = 0
-
-    def on_control(self, control: Control) -> None:
-        """It brings no frames."""
-
-
-@attrs.define
-class _Silence:
-    """Nothing brings these any more, once what stands before it is routed."""
-
-    topics: tuple[Topic, ...]
-    leg: int = -1
+    action: Callable[[], None]
+    leg: int | None = None
     heard: int = 0
 
     def on_control(self, control: Control) -> None:
@@ -791,7 +780,6 @@ class _Test:
 
 _TEST = _Test()
 _NOTHING = Batch(False, [], 0, 0)
-_LOST = "no connection carries it"
 
 
 def _frame(raw: str | bytes) -> tuple[bytes, bool]:

@@ -10,8 +10,9 @@ changes happen: lists move few items there. An ask's key is its negated price.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NoReturn
@@ -41,28 +42,30 @@ class Sweep:
     worst: Number | None
 
 
+def _same(price: Any) -> Any:
+    return price
+
+
 class _Side:
     """The bids: a key is the price.
 
     Attributes:
+        key: makes a key of a price, and a price of a key.
         keys: sorted, the best last.
         quantities: by price.
         floor: the key of the worst level known, where what lies beyond is not; or None.
         flaw: a level that cannot be, or None.
     """
 
-    __slots__ = ("flaw", "floor", "keys", "quantities")
+    __slots__ = ("flaw", "floor", "key", "keys", "quantities")
 
-    def __init__(self) -> None:
+    def __init__(self, key: Callable[[Any], Any] = _same) -> None:
+        self.key = key
         # Any: float or Decimal, one of them throughout, which are not comparable to a checker.
         self.keys: list[Any] = []
         self.quantities: dict[Any, Any] = {}
         self.floor: Any = None
         self.flaw: Level | None = None
-
-    def key(self, price: Any) -> Any:
-        """The key of a price, and the price of a key."""
-        return price
 
     def apply(self, changes: Iterable[Level]) -> None:
         """Set levels; quantity zero deletes, and what is not there need not be deleted."""
@@ -121,33 +124,6 @@ class _Asks(_Side):
 
     __slots__ = ()
 
-    def key(self, price: Any) -> Any:
-        return -price
-
-    def apply(self, changes: Iterable[Level]) -> None:
-        keys, quantities = self.keys, self.quantities
-        for price, quantity in changes:
-            if quantity > 0:
-                if price not in quantities:
-                    insort(keys, -price)
-                quantities[price] = quantity
-            elif quantity < 0:
-                self.flaw = price, quantity
-            elif quantities.pop(price, None) is not None:
-                del keys[bisect_left(keys, -price)]
-
-    def prices(self) -> Iterator[Any]:
-        return map(self.key, reversed(self.keys))
-
-
-class _ExactAsks(_Asks):
-    """The asks of exact numbers: their minus sign would round by the caller's context."""
-
-    __slots__ = ()
-
-    def key(self, price: Any) -> Any:
-        return price.copy_negate()
-
     def apply(self, changes: Iterable[Level]) -> None:
         key, keys, quantities = self.key, self.keys, self.quantities
         for price, quantity in changes:
@@ -159,6 +135,9 @@ class _ExactAsks(_Asks):
                 self.flaw = price, quantity
             elif quantities.pop(price, None) is not None:
                 del keys[bisect_left(keys, key(price))]
+
+    def prices(self) -> Iterator[Any]:
+        return map(self.key, reversed(self.keys))
 
 
 class OrderBook:
@@ -215,7 +194,8 @@ class OrderBook:
         self.reason = "no snapshot has come yet"
         self._state = BookState.SYNCING
         self._bids = _Side()
-        self._asks: _Asks = _ExactAsks() if number_type is Decimal else _Asks()
+        # The minus sign would round exact numbers by the caller's context.
+        self._asks = _Asks(Decimal.copy_negate if number_type is Decimal else operator.neg)
         self._change: BookDelta | None = None
         self._times = (0, 0)
 

@@ -26,7 +26,7 @@ from .errors import (
     UnknownSymbol,
 )
 from .exchanges.base import Instruments, Topic, Venue
-from .http import fetch
+from .rest import Rest
 from .router import Router
 from .staleness import ChannelState, Staleness
 from .subscriptions import Outcome
@@ -49,12 +49,14 @@ class Registry:
         config: WebSocketConfig,
         router: Router,
         lines: Lines,
+        rest: Rest,
         on_resolved: Callable[[], None],
     ) -> None:
         self._venue = venue
         self._config = config
         self._router = router
         self._lines = lines
+        self._rest = rest
         self._staleness = Staleness(venue, config.stale_after, router.heard)
         self._confirmed = trio.Event()
         self._on_resolved = on_resolved
@@ -291,9 +293,8 @@ class Registry:
                 continue
             now = self._config.environment.time_ns()
             for topic, state, silent in self._staleness.check(now):
-                line = self._lines.line_of(topic)
-                if state is ChannelState.STALE and line is not None:
-                    line.renew(topic)
+                if state is ChannelState.STALE:
+                    self.renew(topic)
                 on_change(topic, state, silent)
 
     # Its tasks
@@ -348,9 +349,9 @@ class Registry:
             self._start_look_up()
 
     async def _fetch_list(self) -> None:
-        url = (self._config.rest_url or self._venue.rest_url) + self._venue.instruments_path
         try:
-            listed = self._venue.parse_instruments(await (self._config.fetch or fetch)(url))
+            body = await self._rest.get(self._venue.instruments_path)
+            listed = self._venue.parse_instruments(body)
             if not listed:
                 raise DecodeError("the list is empty")
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything

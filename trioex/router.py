@@ -400,15 +400,14 @@ class Router:
 
     def _arrange_book(self, route: Route) -> None:
         """Keep the book of a route, or keep it no more."""
+        assert self.books is not None
         if route.synchroniser is not None:
             del self._synchronised[route.synchroniser]
-            if self.books is not None:
-                self.books.drop(route.synchroniser)
+            self.books.drop(route.synchroniser)
             route.synchroniser = None
             return
         plan = self._venue.book_of(route.topics[0])
         assert plan is not None
-        assert self.books is not None
         synchroniser = route.synchroniser = self.books.keep(plan)
         self._synchronised[synchroniser] = route
         if route.merger is not None:
@@ -600,7 +599,7 @@ class Router:
             elif leg is not None and route.merger is not None:
                 messages = route.merger.take(leg, messages)
             for message in messages:
-                for outlet in route.outlets:
+                for outlet in route.outlets:  # `_hand_out` written out: a call less a message
                     try:
                         result = outlet.put(message)
                     except Exception as error:  # noqa: BLE001  the policy decides

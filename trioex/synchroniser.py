@@ -19,7 +19,6 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -161,7 +160,7 @@ class Synchroniser:
         if delta.first_version <= book.version:
             # Cut elsewhere than what came before. Quantities are absolute: it does no harm.
             return self._apply(delta)
-        return self._rebuild(_missing(book.version, delta.first_version), [delta])
+        return self._rebuild(_missing(book.version, delta.first_version), delta)
 
     def _look_back(self, version: int) -> bool:
         """Something older than the book came: a copy, unless nothing else comes any more."""
@@ -276,19 +275,24 @@ class Synchroniser:
         self._want(None)
         self.attempts = self._behind = 0
         self._waited = 0.0
-        self._live_since = book.receive_time
-        self._mark(BookState.LIVE)
+        if not self._is_live:
+            self._live_since = book.receive_time
+            self._mark(BookState.LIVE)
         return True
 
-    def _rebuild(self, reason: str, kept: Sequence[BookDelta] = ()) -> bool:
-        """The book misses something: it is read no more until that has come, or a new book."""
+    def _rebuild(self, reason: str, behind: BookDelta | None = None) -> bool:
+        """The book misses something: it is read no more until that has come, or a new book.
+
+        Args:
+            behind: the delta behind what is missing.
+        """
         book = self.book
         self._copy = None
         self._kept.clear()
-        for delta in kept:
-            self._kept.add(delta)
+        if behind is not None:
+            self._kept.add(behind)
         book.resyncs += 1
-        now = kept[-1].receive_time if kept else book.receive_time
+        now = (behind or book).receive_time
         self._trouble = 1 if now - self._live_since > _CALM_NS else self._trouble + 1
         self._mark(BookState.GAP, reason)
         # The first time at once; where it happens over and over, less and less often.
@@ -342,10 +346,6 @@ class Synchroniser:
     def begin_audit(self) -> None:
         """Keep what comes from now on, to compare the book with a snapshot by REST."""
         self._copy = _Deltas()
-
-    def end_audit(self) -> None:
-        """There will be no snapshot to compare with."""
-        self._copy = None
 
     def can_audit(self, snapshot: BookSnapshot) -> bool | None:
         """Whether a snapshot can be compared with now; None where only with the next changes.

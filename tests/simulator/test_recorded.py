@@ -37,7 +37,7 @@ async def whole(client: Client) -> tuple[list[str | bytes], int]:
 def test_what_a_recording_holds() -> None:
     recording = Recording.load(SESSION)
     assert (recording.pushes, recording.acknowledgements, recording.requests) == (217, 22, 22)
-    assert [frame.text for frame in recording.frames] == FRAMES
+    assert [frame.data for frame in recording.frames] == FRAMES
 
 
 @pytest.mark.parametrize("pace", [None, 1.0, 4.0])

@@ -15,7 +15,6 @@ import trio
 
 from ..channels import ExchangeEnum
 from ..config import WebSocketConfig
-from ..exchanges import open_venue
 from ..manager import WebSocketManager
 from ..orderbook import OrderBook
 from .logs import library_warnings
@@ -46,11 +45,11 @@ async def replay(
     from ..simulator import open_simulator, virtual_environment
     from ..simulator.recorded import Recording
 
-    open_venue(exchange, market)
-    environment = virtual_environment(epoch_ns=Recording.load(file, rest).start)
+    recording = Recording.load(file, rest)
+    environment = virtual_environment(epoch_ns=recording.start)
     with library_warnings():
         async with open_simulator(
-            exchange, recording=file, rest=rest, hold=True, environment=environment
+            exchange, recording=recording, hold=True, environment=environment
         ) as simulator:
             config: WebSocketConfig = simulator.config(
                 market=market,

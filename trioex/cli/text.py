@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -95,10 +95,11 @@ def _book_snapshot(book: BookSnapshot) -> str:
 def _order_book(book: OrderBook) -> str:
     if not book.is_live:
         return f"{book.state}: {book.reason}"
-    return _book_snapshot(book.snapshot())
+    best = f"{_best(book.bids(1))} / {_best(book.asks(1))}"
+    return f"{best}  ({len(book)} levels, version {book.version})"
 
 
-def _best(levels: tuple[Level, ...]) -> str:
+def _best(levels: Sequence[Level]) -> str:
     return number(levels[0][0]) if levels else "-"
 
 

@@ -43,8 +43,7 @@ async def open_simulator(
     client_ssl_context: ssl.SSLContext | None = None,
     faults: Faults | None = None,
     environment: Environment | None = None,
-    recording: str | Path | None = None,
-    rest: str | Path | None = None,
+    recording: str | Path | Recording | None = None,
     hold: bool = False,
 ) -> AsyncGenerator[Simulator]:
     """Run an exchange for as long as the block lasts.
@@ -70,8 +69,8 @@ async def open_simulator(
         client_ssl_context: what `config()` gives to clients, for `tls`.
         environment: the wall time at which to begin, also given to clients by `config()`.
         recording: a recorded session to serve instead of the market, from its beginning, to
-            each client that connects before one has received it whole.
-        rest: the recorded GETs, instead of those in `rest_*.txt` beside the recording.
+            each client that connects before one has received it whole; a file, see
+            `Recording.load`, or what was loaded.
         hold: keep the connection open behind the last frame of the recording.
 
     Raises:
@@ -91,7 +90,8 @@ async def open_simulator(
         raise ConfigError("latency= and jitter= are of the network in transport='memory'")
     link = Link(latency, jitter, seed)
     environment = Environment() if environment is None else environment
-    loaded = None if recording is None else Recording.load(recording, rest)
+    if isinstance(recording, str | Path):
+        recording = Recording.load(recording)
     clock = Clock.start(environment)
     market = Market(symbols, seed=seed, now=clock.wall, pace=pace or 1.0)
     core = Exchange(
@@ -99,7 +99,7 @@ async def open_simulator(
         market,
         clock,
         seed=seed,
-        recording=loaded,
+        recording=recording,
         pace=pace,
         faults=faults,
         holds=hold,

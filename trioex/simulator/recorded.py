@@ -37,7 +37,7 @@ class RecordedFrame:
     """A frame of the venue, text or binary, and when it was read, seconds since the epoch."""
 
     time: float
-    text: str | bytes
+    data: str | bytes
 
 
 @attrs.frozen
@@ -58,7 +58,7 @@ class Recording:
     @property
     def acknowledgements(self) -> int:
         """How many frames answer a request."""
-        texts = (frame.text for frame in self.frames if isinstance(frame.text, str))
+        texts = (frame.data for frame in self.frames if isinstance(frame.data, str))
         return sum(bool(_ACKNOWLEDGES.search(text)) for text in texts)
 
     @property
@@ -158,7 +158,7 @@ class Player:
         for frame in self._recording.frames:
             if self._pace is not None:
                 await trio.sleep_until(started + (frame.time - first) / self._pace)
-            await send(frame.text)
+            await send(frame.data)
         self._played.set()
         if self._holds:
             await trio.sleep_forever()

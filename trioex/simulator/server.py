@@ -218,8 +218,7 @@ class Simulator:
         Raises:
             ConfigError: no recording is served, so there is nothing to wait for.
         """
-        if self.recording is None:
-            raise ConfigError("wait_finished() needs open_simulator(..., recording=PATH)")
+        self._require_recording("wait_finished")
         await self._exchange.finished.wait()
 
     async def wait_played(self) -> None:
@@ -228,9 +227,12 @@ class Simulator:
         Raises:
             ConfigError: no recording is served, so there is nothing to wait for.
         """
-        if self.recording is None:
-            raise ConfigError("wait_played() needs open_simulator(..., recording=PATH)")
+        self._require_recording("wait_played")
         await self._exchange.played.wait()
+
+    def _require_recording(self, name: str) -> None:
+        if self.recording is None:
+            raise ConfigError(f"{name}() needs open_simulator(..., recording=PATH)")
 
     # Doors
 

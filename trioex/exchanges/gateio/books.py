@@ -16,32 +16,29 @@ __all__ = ["BOOKS"]
 
 _LIMIT = 100
 
+_DELTAS = PublicChannelType.ORDERBOOK_DELTA
+_SNAPSHOTS = PublicChannelType.ORDERBOOK_SNAPSHOT
+
+
+def _option(
+    source: BookSource, kind: PublicChannelType, feed: Parameters, depth: int, speed: str
+) -> BookOption:
+    limit = depth if source is BookSource.LIMITED else _LIMIT
+    chosen = Parameters(source=source, depth=depth, speed=speed)
+    return BookOption(chosen, kind, feed, BookRules(source, depth, limit))
+
+
 BOOKS = (
     *(
-        BookOption(
-            Parameters(source=BookSource.STREAM, depth=depth, speed=speed),
-            PublicChannelType.ORDERBOOK_DELTA,
-            Parameters(depth=depth),
-            BookRules(BookSource.STREAM, depth, _LIMIT),
-        )
+        _option(BookSource.STREAM, _DELTAS, Parameters(depth=depth), depth, speed)
         for depth, speed in ((400, "100ms"), (50, "20ms"))
     ),
     *(
-        BookOption(
-            Parameters(source=BookSource.REST, depth=depth, speed=speed),
-            PublicChannelType.ORDERBOOK_DELTA,
-            Parameters(speed=speed),
-            BookRules(BookSource.REST, depth, _LIMIT),
-        )
+        _option(BookSource.REST, _DELTAS, Parameters(speed=speed), depth, speed)
         for depth, speed in ((100, "100ms"), (20, "20ms"))
     ),
     *(
-        BookOption(
-            Parameters(source=BookSource.LIMITED, depth=depth, speed=speed),
-            PublicChannelType.ORDERBOOK_SNAPSHOT,
-            Parameters(depth=depth, speed=speed),
-            BookRules(BookSource.LIMITED, depth, depth),
-        )
+        _option(BookSource.LIMITED, _SNAPSHOTS, Parameters(depth=depth, speed=speed), depth, speed)
         for depth in (20, 5, 10, 50, 100)
         for speed in ("100ms", "1000ms")
     ),
