@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock as Clock
 
 from trioex.errors import HttpError
-from trioex.http import fetch
+from trioex.http import Http
 
 
 @asynccontextmanager
@@ -41,10 +41,10 @@ async def test_a_body_that_trickles_in_has_a_deadline(autojump_clock: Clock) -> 
             await stream.send_all(b"x")
             await trio.sleep(5)
 
-    async with serving(trickle) as url:
+    async with serving(trickle) as url, Http() as http:
         start = trio.current_time()
         with pytest.raises(HttpError, match="was not over within 30 s") as caught:
-            await fetch(url)
+            await http.fetch(url)
         assert trio.current_time() - start == pytest.approx(30)
         assert caught.value.status is None
 
@@ -55,11 +55,35 @@ async def test_a_body_without_an_end_is_not_kept() -> None:
         while True:
             await stream.send_all(bytes(1 << 20))
 
-    async with serving(flood) as url:
+    async with serving(flood) as url, Http() as http:
         with pytest.raises(HttpError, match="the body is larger than"):
-            await fetch(url)
+            await http.fetch(url)
 
 
 async def test_an_address_that_is_none_is_an_http_error() -> None:
-    with pytest.raises(HttpError, match="failed: it is no URL"):
-        await fetch("http://127.0.0.1:http/")
+    async with Http() as http:
+        with pytest.raises(HttpError, match="failed: it is no URL"):
+            await http.fetch("http://127.0.0.1:http/")
+
+
+async def test_a_connection_is_used_again_and_closed_in_the_end() -> None:
+    ended: list[int] = []
+
+    async def several(stream: trio.abc.Stream) -> None:
+        asked = 1
+        while True:
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            if not await stream.receive_some():
+                break
+            asked += 1
+        ended.append(asked)
+
+    async with serving(several) as url:
+        async with Http() as http:
+            for _ in range(3):
+                assert await http.fetch(url) == b"{}"
+            assert not ended
+        with trio.fail_after(5):
+            while not ended:
+                await trio.lowlevel.checkpoint()
+    assert ended == [3]

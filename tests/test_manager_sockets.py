@@ -14,7 +14,7 @@ from support import Collector, client_tasks, wait_left
 from trioex import WebSocketManager, create_exchange_component
 from trioex.errors import HttpError
 from trioex.events import Reconnected
-from trioex.http import fetch
+from trioex.http import Http
 from trioex.simulator import open_simulator
 
 
@@ -101,17 +101,18 @@ async def test_an_untrusted_certificate_is_a_typed_error(tls: dict[str, ssl.SSLC
 
 
 async def test_fetch_speaks_http_and_maps_its_errors() -> None:
-    async with open_simulator("gateio", transport="tcp") as simulator:
-        body = await fetch(f"{simulator.rest_url}/spot/currency_pairs")
+    async with open_simulator("gateio", transport="tcp") as simulator, Http() as http:
+        body = await http.fetch(f"{simulator.rest_url}/spot/currency_pairs")
         assert b"BTC_USDT" in body
         with pytest.raises(HttpError, match="404") as caught:
-            await fetch(f"{simulator.rest_url}/nothing/here")
+            await http.fetch(f"{simulator.rest_url}/nothing/here")
         assert caught.value.status == 404
         simulator.reject(429, retry_after=7.0)
         with pytest.raises(HttpError) as caught:
-            await fetch(f"{simulator.rest_url}/spot/currency_pairs")
+            await http.fetch(f"{simulator.rest_url}/spot/currency_pairs")
         assert (caught.value.status, caught.value.retry_after) == (429, 7.0)
         closed_url = simulator.rest_url
-    with pytest.raises(HttpError, match="failed") as caught:
-        await fetch(f"{closed_url}/spot/currency_pairs")
+    async with Http() as http:
+        with pytest.raises(HttpError, match="failed") as caught:
+            await http.fetch(f"{closed_url}/spot/currency_pairs")
     assert caught.value.status is None

@@ -15,7 +15,7 @@ from trio.testing import MockClock as Clock
 
 from trioex import ConnectFailed, WebSocketConfig, WebSocketManager
 from trioex.errors import HandshakeRejected, HttpError
-from trioex.http import fetch
+from trioex.http import Http
 from trioex.urls import shown
 
 URL = "wss://user:SECRET@exchange.test:81/ws?listenKey=SECRET#SECRET"
@@ -118,8 +118,9 @@ async def test_no_error_of_rest_shows_it() -> None:
     await listener.aclose()
     url = f"http://u:SECRET@127.0.0.1:{port}/list?key=SECRET"
     for each in (url, "http://u:SECRET/x@a.test/"):
-        with pytest.raises(HttpError) as caught:
-            await fetch(each)
+        async with Http() as http:
+            with pytest.raises(HttpError) as caught:
+                await http.fetch(each)
         failure = caught.value
         assert str(failure).startswith("GET http://***@")
         assert "SECRET" not in f"{failure} {failure!r}"

@@ -6,11 +6,14 @@ but where the exchange's limits make it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import attrs
 import trio
 
+from .channels import BookSource
 from .config import WebSocketConfig
 from .exchanges.base import BookPlan, Topic, Venue
 from .line import Starter
@@ -19,10 +22,36 @@ from .orderbook import OrderBook
 from .rest import Rest
 from .synchroniser import Need, Synchroniser
 
-__all__ = ["Books"]
+__all__ = ["BookStatistics", "Books"]
+
+_log = logging.getLogger("trioex.books")
 
 _AHEAD_S = 0.05
 """How often to see whether the stream has come as far as a snapshot."""
+
+
+_AUDIT_S = 10.0
+"""How long an audit waits for the stream to come as far as its snapshot."""
+
+
+@attrs.frozen
+class BookStatistics:
+    """How an order book fares.
+
+    Attributes:
+        version: of its last change; -1 before the first.
+        resyncs: how often it was found not to be the exchange's book, and was built anew.
+        attempts: snapshots asked for in vain since it was LIVE last.
+        audits, differing: how often it was compared with one by REST, and was not the same.
+    """
+
+    symbol: str
+    state: BookState
+    version: int
+    resyncs: int
+    attempts: int
+    audits: int
+    differing: int
 
 
 class Books:
@@ -53,6 +82,7 @@ class Books:
         self._plans: dict[Synchroniser, BookPlan] = {}
         self._scopes: dict[Synchroniser, trio.CancelScope] = {}
         self._starter: Starter | None = None
+        self._auditing: trio.CancelScope | None = None
 
     def __iter__(self) -> Iterator[OrderBook]:
         return (each.book for each in self._plans)
@@ -82,12 +112,32 @@ class Books:
         self._starter = Starter(nursery)
         for synchroniser in self._plans:
             self.on_need(synchroniser)
+        if self._config.book_audit is not None:
+            self._auditing = trio.CancelScope()
+            nursery.start_soon(self._audit_all, self._config.book_audit, self._auditing)
 
     def stop(self) -> None:
         """The end begins: get nothing more."""
         self._starter = None
+        if self._auditing is not None:
+            self._auditing.cancel()
         for synchroniser in list(self._scopes):
             self._stop(synchroniser)
+
+    def statistics(self) -> tuple[BookStatistics, ...]:
+        """Return an immutable snapshot, in the order in which the books began."""
+        return tuple(
+            BookStatistics(
+                each.book.symbol,
+                each.book.state,
+                each.book.version,
+                each.book.resyncs,
+                each.attempts,
+                each.audits,
+                each.differing,
+            )
+            for each in self._plans
+        )
 
     # What synchronisers tell
 
@@ -125,14 +175,51 @@ class Books:
         if synchroniser.need is Need.LEVELS:
             synchroniser.begin_audit()
         try:
-            body = await self._rest.get(plan.snapshot_path)
-            now = self._config.environment.time_ns()
-            symbol, number_type = synchroniser.book.symbol, self._config.number_type
-            snapshot = self._venue.parse_book(body, symbol, now, number_type)
+            snapshot = await self._fetch(synchroniser, plan)
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
             synchroniser.failed(str(error) or type(error).__name__)
             return
         if synchroniser.need is Need.LEVELS:
-            while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task
-                await trio.sleep(_AHEAD_S)
+            await self._wait_for_stream(synchroniser, snapshot)
         self._publish(synchroniser, snapshot)
+
+    async def _fetch(self, synchroniser: Synchroniser, plan: BookPlan) -> BookSnapshot:
+        body = await self._rest.get(plan.snapshot_path)
+        now = self._config.environment.time_ns()
+        symbol, number_type = synchroniser.book.symbol, self._config.number_type
+        return self._venue.parse_book(body, symbol, now, number_type)
+
+    async def _wait_for_stream(self, synchroniser: Synchroniser, snapshot: BookSnapshot) -> None:
+        """Wait until the stream has come as far as a snapshot, which may be ahead of it."""
+        while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task
+            await trio.sleep(_AHEAD_S)
+
+    # Looking for mistakes
+
+    async def _audit_all(self, every: float, scope: trio.CancelScope) -> None:
+        """Audit one book after the other, each once in `every` seconds."""
+        with scope:
+            while True:
+                plans = list(self._plans.items())
+                for synchroniser, plan in plans:
+                    await trio.sleep(every / len(plans))
+                    await self._audit(synchroniser, plan)
+                if not plans:
+                    await trio.sleep(every)
+
+    async def _audit(self, synchroniser: Synchroniser, plan: BookPlan) -> None:
+        is_there = synchroniser in self._plans and synchroniser.book.is_live
+        # A book of limited depth is a whole new one with every push.
+        if not is_there or synchroniser.need or plan.rules.source is BookSource.LIMITED:
+            return
+        synchroniser.begin_audit()
+        try:
+            snapshot = await self._fetch(synchroniser, plan)
+            with trio.move_on_after(_AUDIT_S):
+                await self._wait_for_stream(synchroniser, snapshot)
+            if synchroniser.can_audit(snapshot):
+                synchroniser.audit(snapshot)
+        except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
+            _log.debug("no audit of %s: %s", plan.channel, error)
+        finally:
+            synchroniser.end_audit()

@@ -211,6 +211,8 @@ class WebSocketConfig:
             is dead, however well it answers pings; None for never.
         stale_after: a channel that was silent for so long is stale; None judges only channels
             with a natural rate, by that.
+        book_audit: seconds in which every order book that is LIVE is compared once with one by
+            REST, of the same version; None for never. One that differs is built anew.
         backoff_first, backoff_most: delay of the second attempt to reconnect and the most it
             grows to; the first attempt is made at once.
         ssl_context: for TLS; None for the system's trust.
@@ -252,6 +254,9 @@ class WebSocketConfig:
     )
     stale_after: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_in_range(0.001, 1e9))
+    )
+    book_audit: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_in_range(1.0, 1e9))
     )
     backoff_first: float = attrs.field(default=0.1, validator=_in_range(0.0, 3600))
     backoff_most: float = attrs.field(default=30.0, validator=_in_range(0.001, 86_400))

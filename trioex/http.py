@@ -2,65 +2,88 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
 import trio
 
 from .errors import HttpError
 from .urls import shown
 
-__all__ = ["fetch"]
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient  # loaded by the first GET: it takes a tenth of a second
+
+__all__ = ["Http"]
 
 _SILENCE = 10.0
 """Seconds that one step, be it to connect or to read a part, may take."""
 _DEADLINE = 30.0
 """Seconds for all of it: a body that trickles in is never silent, and never ends."""
+_CLOSE_S = 1.0
 _LARGEST = 16 << 20
 """Bytes; the largest body we expect is MEXC's instrument list, 1.6 MB."""
 
 
-async def fetch(url: str) -> bytes:
-    """GET a URL and return the body.
+class Http:
+    """The HTTP client of one manager: it keeps its connections and uses them again.
 
-    Cancelling it closes the connection.
-
-    Raises:
-        HttpError: no answer, one that is not whole within half a minute, one that is too
-            large, or one that is not 2xx; `status` and `retry_after` tell what the server said.
+    `async with` closes them; until the first GET there is nothing to close.
     """
-    body = bytearray()
-    with trio.move_on_after(_DEADLINE) as scope:
-        await _read(url, body, scope)
-    if len(body) > _LARGEST:
-        raise HttpError(f"GET {shown(url)}: the body is larger than {_LARGEST} bytes")
-    if scope.cancelled_caught:
-        raise HttpError(f"GET {shown(url)} was not over within {_DEADLINE:g} s")
-    return bytes(body)
 
+    def __init__(self) -> None:
+        self._client: AsyncClient | None = None
 
-async def _read(url: str, body: bytearray, scope: trio.CancelScope) -> None:
-    """Read the answer into `body`, and cancel `scope` when that is too much."""
-    import httpx2
+    async def __aenter__(self) -> Self:
+        return self
 
-    try:
-        async with (
-            httpx2.AsyncClient(timeout=_SILENCE, follow_redirects=True) as client,
-            client.stream("GET", url) as response,
-        ):
-            if not response.is_success:
-                raise HttpError(
-                    f"GET {shown(url)} was answered with HTTP {response.status_code}",
-                    response.status_code,
-                    _seconds(response.headers.get("retry-after")),
-                )
-            async for part in response.aiter_bytes():
-                body += part
-                # Not by leaving the loop: httpx2 reads through generators in generators, which
-                # only an exception from within all of them closes.
-                if len(body) > _LARGEST:
-                    scope.cancel()
-    except httpx2.InvalidURL:  # whose words may hold a part of a password
-        raise HttpError(f"GET {shown(url)} failed: it is no URL") from None
-    except httpx2.HTTPError as error:
-        raise HttpError(f"GET {shown(url)} failed: {error or type(error).__name__}") from error
+    async def __aexit__(self, *_: object) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with trio.move_on_after(_CLOSE_S, shield=True):
+                await client.aclose()
+
+    async def fetch(self, url: str) -> bytes:
+        """GET a URL and return the body.
+
+        Cancelling it closes the connection.
+
+        Raises:
+            HttpError: no answer, one that is not whole within half a minute, one that is too
+                large, or one that is not 2xx; `status` and `retry_after` tell what the server
+                said.
+        """
+        body = bytearray()
+        with trio.move_on_after(_DEADLINE) as scope:
+            await self._read(url, body, scope)
+        if len(body) > _LARGEST:
+            raise HttpError(f"GET {shown(url)}: the body is larger than {_LARGEST} bytes")
+        if scope.cancelled_caught:
+            raise HttpError(f"GET {shown(url)} was not over within {_DEADLINE:g} s")
+        return bytes(body)
+
+    async def _read(self, url: str, body: bytearray, scope: trio.CancelScope) -> None:
+        """Read the answer into `body`, and cancel `scope` when that is too much."""
+        import httpx2
+
+        if self._client is None:
+            self._client = httpx2.AsyncClient(timeout=_SILENCE, follow_redirects=True)
+        try:
+            async with self._client.stream("GET", url) as response:
+                if not response.is_success:
+                    raise HttpError(
+                        f"GET {shown(url)} was answered with HTTP {response.status_code}",
+                        response.status_code,
+                        _seconds(response.headers.get("retry-after")),
+                    )
+                async for part in response.aiter_bytes():
+                    body += part
+                    # Not by leaving the loop: httpx2 reads through generators in generators,
+                    # which only an exception from within all of them closes.
+                    if len(body) > _LARGEST:
+                        scope.cancel()
+        except httpx2.InvalidURL:  # whose words may hold a part of a password
+            raise HttpError(f"GET {shown(url)} failed: it is no URL") from None
+        except httpx2.HTTPError as error:
+            raise HttpError(f"GET {shown(url)} failed: {error or type(error).__name__}") from error
 
 
 def _seconds(header: str | None) -> float | None:

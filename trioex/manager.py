@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from .binding import Binding, BindingStatistics, Handler
-from .books import Books
+from .books import Books, BookStatistics
 from .channels import (
     BookSource,
     Channel,
@@ -47,7 +47,7 @@ from .exchanges import Venue, open_venue
 from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
-from .http import fetch
+from .http import Http
 from .line import Line, LineStatistics
 from .messages import BookState
 from .orderbook import OrderBook
@@ -129,6 +129,7 @@ class ManagerStatistics:
             it takes, which for small frames is more than what is in them.
         lines: one each connection.
         bindings: by `str(binding)`, in the order of binding.
+        books: one each order book that is kept.
     """
 
     frames: int
@@ -141,6 +142,7 @@ class ManagerStatistics:
     peak_waiting_bytes: int
     lines: tuple[LineStatistics, ...]
     bindings: tuple[tuple[str, BindingStatistics], ...]
+    books: tuple[BookStatistics, ...]
 
     @property
     def answers(self) -> int:
@@ -193,10 +195,11 @@ class WebSocketManager(BaseWebsocketInterface):
         )
         deliver = self._channel.send if config.handoff == "channel" else self._deliver
         self._lines = Lines(self._venue, config, self, deliver)
+        self._http = Http()
         rest = Rest(
             config.rest_url or self._venue.rest_url,
             self._venue.rest_rules,
-            config.fetch or fetch,
+            config.fetch or self._http.fetch,
             config.classify,
         )
         self._registry = Registry(
@@ -399,7 +402,7 @@ class WebSocketManager(BaseWebsocketInterface):
             raise self._failure
 
     async def _run(self, task_status: trio.TaskStatus[WebSocketManager]) -> None:
-        async with trio.open_nursery() as bindings:
+        async with self._http, trio.open_nursery() as bindings:
             self._registry.start(bindings)
             async with trio.open_nursery() as router:
                 router.start_soon(self._route_batches)
@@ -711,6 +714,7 @@ class WebSocketManager(BaseWebsocketInterface):
             peak_waiting_bytes=self._channel.peak,
             lines=tuple(line.statistics() for line in self._lines),
             bindings=tuple((str(each), each.statistics()) for each in self._registry.bindings),
+            books=self._books.statistics(),
         )
 
     async def process_test_message(self, raw: str | bytes | None = None) -> int:

@@ -103,6 +103,12 @@ class Registry:
             errors = choice(ErrorPolicy, "on_error", on_error or config.on_error)
         except ValueError as error:
             raise BindingError(str(error)) from None
+        is_book = channel is not None and channel.type is PublicChannelType.ORDERBOOK
+        if is_book and not (queue_size is None and overflow is None):
+            raise BindingError(
+                f"{label} takes neither queue_size= nor overflow=: a book waits once, and is "
+                "handed over as it is when its turn comes"
+            )
         self._sequence += 1
         return Binding(
             channel,

@@ -20,7 +20,7 @@ from .exchanges.base import RestRules
 
 __all__ = ["Rest"]
 
-_AT_ONCE = 20
+_AT_ONCE = 50
 """Requests of one path under way."""
 _FORBIDDEN = 403
 """What firewalls say to too many requests, and which otherwise is no reason to try again."""

@@ -45,6 +45,8 @@ _OLDER_S = 60.0
 """After so long a snapshot older than the book is no cached one: the exchange began anew."""
 _CALM_NS = 30_000_000_000
 """A book that was LIVE for so long is rebuilt at once when it has to be, and not less often."""
+_SUSPICIOUS = 3
+"""Subscriptions that brought no book, after which somebody should look."""
 _DIFFERENCES = 3
 """Levels that an audit names."""
 
@@ -233,6 +235,13 @@ class Synchroniser:
         """The subscription was asked for anew."""
         if self.need is Need.RENEW:
             self.attempts += 1
+            if self.attempts == _SUSPICIOUS and self.book.version < 0:
+                # Gate confirms what it does not list (PROTOCOLS 3.4).
+                self._mark(
+                    BookState.SYNCING,
+                    f"confirmed, and no book came, asked for {_SUSPICIOUS} times: "
+                    "does the exchange list it?",
+                )
             self._want(Need.RENEW, self._delay(_SNAPSHOT_S))
 
     # Building
@@ -346,6 +355,11 @@ class Synchroniser:
     def begin_audit(self) -> None:
         """Keep what comes from now on, to compare the book with a snapshot by REST."""
         self._copy = _Deltas()
+
+    def end_audit(self) -> None:
+        """Give an audit up."""
+        if self.need is not Need.LEVELS:
+            self._copy = None
 
     def can_audit(self, snapshot: BookSnapshot) -> bool | None:
         """Whether a snapshot can be compared with now; None where only with the next changes.

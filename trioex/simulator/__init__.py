@@ -22,6 +22,7 @@ from .clock import EPOCH_NS, virtual_environment
 from .connection import Connection, How, Tamper
 from .exchange import Statistics
 from .faults import Applied, Fault, FaultKind, Faults, Which
+from .history import TrueBook
 from .market import Market
 from .opening import open_simulator
 from .recorded import Recording
@@ -44,4 +45,5 @@ __all__ = [
     "How",
     "Tamper",
     "Transport",
+    "TrueBook",
 ]

@@ -22,8 +22,9 @@ from .connection import Connection, Tamper
 from .faults import Ending, Fault, Faults
 from .injection import Injector
 from .market import Market
+from .quota import Quota
 from .recorded import Player, Recording
-from .session import FrontEnd, Session, split_url
+from .session import FrontEnd, Query, Session, split_url
 
 __all__ = ["Exchange", "Response", "Statistics"]
 
@@ -41,7 +42,8 @@ class Statistics:
         connections: WebSockets opened; `open_connections` of them are served now.
         frames_sent, bytes_sent: to all clients, answers included.
         requests: text frames of clients.
-        gets: REST requests, those of `fetch` included.
+        gets: REST requests, those of `fetch` included; `gets_rejected` of them were too many for
+            the venue's limits, and `bans` times somebody went on all the same.
         slow_clients: clients dropped because they did not read.
         steps, trades: of the market.
     """
@@ -52,6 +54,8 @@ class Statistics:
     bytes_sent: int
     requests: int
     gets: int
+    gets_rejected: int
+    bans: int
     slow_clients: int
     steps: int
     trades: int
@@ -90,6 +94,7 @@ class Exchange:
         self.recording = recording
         self.injector = Injector(faults or Faults(), clock, market, seed)
         self.board.refuses = self.injector.refuses
+        self._quota = Quota(front_end.quota)
         self.snapshot_age = 0.0
         self.tamper: Tamper | None = None
         self.finished = trio.Event()
@@ -265,14 +270,20 @@ class Exchange:
         if self.injector.rejection is not None:
             status, retry_after = self.injector.rejection
             return status, b"{}", retry_after
+        path, query = split_url(target)
+        if self.recording is None and (refused := self._quota.refuse(path, now)) is not None:
+            return refused[0], b"{}", refused[1]
         asked, answer = self._snapshots.get(target, (0, None))
         if answer is not None and now - asked < self.snapshot_age * SECOND:
             return answer
-        path, query = split_url(target)
+        symbol = self._book_of(path, query)
+        if symbol is not None and self.injector.active("failing_snapshot", symbol) is not None:
+            return 500, b"{}", None
         if self.recording is not None:
             body = self.recording.answer(target)
         else:
-            body = self.front_end.rest(self.injector.books, self.board.refused, path, query, now)
+            books = self.injector.books(symbol)
+            body = self.front_end.rest(books, self.board.refused, path, query, now)
         answer = (404, b"{}", None) if body is None else (*body, None)
         if path.endswith(_CACHED) and answer[0] == 200:
             self._snapshots[target] = now, answer
@@ -280,9 +291,15 @@ class Exchange:
 
     def lateness(self, target: str) -> float:
         """Seconds for which the answer to a GET is held back."""
-        fault = self.injector.active("late_snapshot")
-        is_book = split_url(target)[0].endswith(_CACHED)
-        return fault.delay if fault is not None and is_book else 0.0
+        symbol = self._book_of(*split_url(target))
+        fault = None if symbol is None else self.injector.active("late_snapshot", symbol)
+        return 0.0 if fault is None else fault.delay
+
+    def _book_of(self, path: str, query: Query) -> str | None:
+        """The symbol whose book a GET asks for; None where it asks for something else."""
+        if not path.endswith(_CACHED):
+            return None
+        return (query.get("symbol") or query.get("currency_pair", "")).replace("_", "")
 
     # Counts
 
@@ -296,6 +313,8 @@ class Exchange:
             bytes_sent=counts["bytes_sent"],
             requests=counts["requests"],
             gets=counts["gets"],
+            gets_rejected=self._quota.rejected,
+            bans=self._quota.bans,
             slow_clients=counts["slow_clients"],
             steps=self.market.steps,
             trades=self.market.trades,

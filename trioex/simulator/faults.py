@@ -41,14 +41,16 @@ Ending: TypeAlias = Literal["drop", "close", "linger", "cut", "silence", "half_o
 
 Lasting: TypeAlias = Literal[
     "mute", "delay", "slow_reader",
-    "late_snapshot", "stale_snapshot", "refuse", "reject_429", "refuse_connect", "never_upgrade",
+    "late_snapshot", "stale_snapshot", "failing_snapshot",
+    "refuse", "reject_429", "refuse_connect", "never_upgrade",
 ]  # fmt: skip
 """Something is wrong for `duration` seconds. With connections that are open: `mute` pushes
 nothing, but answers pings and requests; `delay` pushes `delay` seconds late; `slow_reader` does
 not read until it is over. With the exchange: `late_snapshot` answers GETs of books `delay` seconds
-late; `stale_snapshot` answers them with the books as they were when it began; `refuse` refuses
-requests for `symbol`, or for all; `reject_429` answers every GET and handshake with 429 and
-Retry-After; `refuse_connect` lets nobody connect; `never_upgrade` leaves handshakes unanswered."""
+late; `stale_snapshot` answers them with the books as they were when it began; `failing_snapshot`
+answers them with 500; `refuse` refuses requests; these four for `symbol`, or for all. `reject_429`
+answers every GET and handshake with 429 and Retry-After; `refuse_connect` lets nobody connect;
+`never_upgrade` leaves handshakes unanswered."""
 
 OfFrames: TypeAlias = Literal["duplicate", "reorder", "garbage", "garbage_frame", "lost_delta"]
 """Something is wrong with the next `count` pushes of a connection. `duplicate`: sent twice.
@@ -106,7 +108,7 @@ class Fault:
         duration: of what lasts, seconds.
         count: how many frames, for kinds that are about frames.
         delay: of `delay` and `late_snapshot`, seconds.
-        symbol: of `refuse`; None for all.
+        symbol: of `refuse` and of what is wrong with snapshots; None for all.
         retry_after: of `reject_429`, seconds; None for what is left of the duration.
     """
 

@@ -32,6 +32,7 @@ from .gateio_streams import (
     symbol_of,
 )
 from .market import SymbolMarket
+from .quota import QuotaRules
 from .session import FrontEnd, Limits, Session, parse_object, strings
 
 __all__ = ["GATEIO_SPOT", "GateioSession", "Refusal", "upgrade_notice"]
@@ -233,6 +234,9 @@ def upgrade_notice(now: int) -> str:
     return push("spot.system", {"type": "upgrade", "msg": text}, now)
 
 
+# Gate's page of limits, as of 2025: 200 requests in 10 s for each public path (PROTOCOLS 3).
+_QUOTA = QuotaRules(weight=200, banned=403)
+
 GATEIO_SPOT = FrontEnd(
-    ExchangeEnum.GATEIO, "/ws/v4/", "/api/v4", GateioSession, rest, upgrade_notice
+    ExchangeEnum.GATEIO, "/ws/v4/", "/api/v4", GateioSession, rest, _QUOTA, upgrade_notice
 )

@@ -89,23 +89,20 @@ class Injector:
 
     # What is wrong now
 
-    def active(self, kind: Lasting) -> Fault | None:
-        """The latest fault of a kind that still lasts, or None."""
-        return self._latest(kind)[1]
+    def active(self, kind: Lasting, symbol: str | None = None) -> Fault | None:
+        """The latest fault of a kind that still lasts, for a symbol, or None."""
+        return self._latest(kind, symbol)[1]
 
     def refuses(self, symbol: str) -> bool:
         """Whether requests for a symbol are refused."""
-        now = trio.current_time()
-        return any(
-            fault.kind == "refuse" and until > now and fault.symbol in {None, symbol}
-            for until, fault in self._active
-        )
+        return self.active("refuse", symbol) is not None
 
-    @property
-    def books(self) -> Market:
-        """The market as a GET of a book sees it."""
+    def books(self, symbol: str | None) -> Market:
+        """The market as a GET of the book of a symbol sees it."""
         stale = self._stale
-        return self._market if stale is None or self.active("stale_snapshot") is None else stale
+        if stale is None or self.active("stale_snapshot", symbol) is None:
+            return self._market
+        return stale
 
     @property
     def rejection(self) -> tuple[int, float | None] | None:
@@ -122,9 +119,9 @@ class Injector:
         self._rejection = rejection
         self._active = [each for each in self._active if each[1].kind != "reject_429"]
 
-    def _latest(self, kind: Lasting) -> tuple[float, Fault | None]:
+    def _latest(self, kind: Lasting, symbol: str | None = None) -> tuple[float, Fault | None]:
         now = trio.current_time()
         for until, fault in reversed(self._active):
-            if fault.kind == kind and until > now:
+            if fault.kind == kind and until > now and fault.symbol in {None, symbol}:
                 return until, fault
         return 0.0, None

@@ -19,6 +19,7 @@ import attrs
 from ..errors import ConfigError
 from .candles import INTERVALS, Candle, CandleSeries
 from .engine import Change, MatchingEngine, Outcome, Side
+from .history import History
 from .listing import Listing
 
 __all__ = ["Book", "Day", "Market", "Step", "SymbolMarket", "Trade"]
@@ -121,7 +122,7 @@ def _join(day: Day | None, candle: Candle) -> Day:
 class SymbolMarket:
     """One symbol: its agents, its book and everything that is derived from its trades."""
 
-    def __init__(self, listing: Listing, seed: int, now: int) -> None:
+    def __init__(self, listing: Listing, seed: int, now: int, *, remembers: bool = False) -> None:
         self.listing = listing
         self.last = listing.first_price
         self.updated = now
@@ -145,6 +146,7 @@ class SymbolMarket:
         for _ in range(LEVELS // 2):
             for side in Side:
                 self._add(side)
+        self.history = History(listing, self.engine) if remembers else None
 
     @property
     def version(self) -> int:
@@ -217,6 +219,8 @@ class SymbolMarket:
         if outcome.changes:
             self.updated = now
             self._remember(step)
+            if self.history is not None:
+                self.history.note(outcome.changes)
         return step
 
     def _remember(self, step: Step) -> None:
@@ -291,8 +295,19 @@ class Market:
         pace: how many times faster than usual the agents act; may be changed at any time.
     """
 
-    def __init__(self, symbols: Sequence[str], *, seed: int, now: int, pace: float = 1.0) -> None:
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        seed: int,
+        now: int,
+        pace: float = 1.0,
+        remembers: bool = False,
+    ) -> None:
         """Open the market 20 seconds before `now` (ns) and let it trade until then.
+
+        Args:
+            remembers: whether the book of every version can be asked for later.
 
         Raises:
             ConfigError: a symbol is no pair, or comes twice, or the pace is not positive.
@@ -306,7 +321,8 @@ class Market:
         self.trades = 0
         opened = now - _WARM_UP_NS
         self._markets = {
-            symbol: SymbolMarket(Listing.parse(symbol), seed, opened) for symbol in symbols
+            symbol: SymbolMarket(Listing.parse(symbol), seed, opened, remembers=remembers)
+            for symbol in symbols
         }
         self._trade_ids = iter(range(random.Random(seed).randrange(10**9), 2**62))
         self._due = [(opened + market.wait(STEPS_A_SECOND), symbol)

@@ -45,6 +45,7 @@ async def open_simulator(
     environment: Environment | None = None,
     recording: str | Path | Recording | None = None,
     hold: bool = False,
+    remember_books: bool = False,
 ) -> AsyncGenerator[Simulator]:
     """Run an exchange for as long as the block lasts.
 
@@ -71,6 +72,7 @@ async def open_simulator(
         recording: a recorded session to serve instead of the market, from its beginning, to
             each client that connects before one has received it whole; a file, see
             `Recording.load`, or what was loaded.
+        remember_books: keep what `Simulator.true_book` needs.
         hold: keep the connection open behind the last frame of the recording.
 
     Raises:
@@ -93,7 +95,7 @@ async def open_simulator(
     if isinstance(recording, str | Path):
         recording = Recording.load(recording)
     clock = Clock.start(environment)
-    market = Market(symbols, seed=seed, now=clock.wall, pace=pace or 1.0)
+    market = Market(symbols, seed=seed, now=clock.wall, pace=pace or 1.0, remembers=remember_books)
     core = Exchange(
         front_end,
         market,

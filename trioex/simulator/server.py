@@ -19,6 +19,7 @@ from ..errors import ConfigError, HttpError
 from .connection import Connection, How, Tamper
 from .exchange import Exchange, Statistics
 from .faults import ENDINGS, Applied, Fault, is_ending
+from .history import TrueBook
 from .http import BadRequest, Head, Replayed, read_head, response
 from .link import Link
 from .market import Market
@@ -170,6 +171,23 @@ class Simulator:
     def market(self) -> Market:
         """The market; nobody hears of it while a recording is served."""
         return self._exchange.market
+
+    def true_book(
+        self, symbol: str, version: int | None = None, *, levels: int | None = None
+    ) -> TrueBook:
+        """The exchange's own book of a symbol at a version, the newest by default.
+
+        Args:
+            levels: only the best so many a side.
+
+        Raises:
+            ConfigError: the simulator was opened without `remember_books=True`.
+            LookupError: it has no such symbol, or had no such version.
+        """
+        history = self.market[symbol].history
+        if history is None:
+            raise ConfigError("true_book() needs open_simulator(..., remember_books=True)")
+        return history.at(version, levels)
 
     @property
     def recording(self) -> Recording | None:

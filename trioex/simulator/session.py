@@ -19,6 +19,7 @@ import attrs
 from ..channels import ExchangeEnum
 from .board import SECOND, Board, Frame, Stream
 from .market import Market
+from .quota import QuotaRules
 
 __all__ = [
     "Body",
@@ -175,6 +176,7 @@ class FrontEnd:
         session: makes the session of a new connection.
         rest: answers a GET: (market, refused symbols, path, query, now) -> status and body;
             None for a path that does not exist.
+        quota: how much an address may ask for by REST.
         upgrade_notice: what the venue says some time before it ends connections, if anything.
     """
 
@@ -183,4 +185,5 @@ class FrontEnd:
     rest_base: str
     session: Callable[[Board, random.Random, int], Session]
     rest: Callable[[Market, set[str], str, Query, int], Body | None]
+    quota: QuotaRules
     upgrade_notice: Callable[[int], str] | None = None
