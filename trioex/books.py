@@ -28,8 +28,6 @@ _log = logging.getLogger("trioex.books")
 
 _AHEAD_S = 0.05
 """How often to see whether the stream has come as far as a snapshot."""
-
-
 _AUDIT_S = 10.0
 """How long an audit waits for the stream to come as far as its snapshot."""
 
@@ -214,12 +212,14 @@ class Books:
             return
         synchroniser.begin_audit()
         try:
-            snapshot = await self._fetch(synchroniser, plan)
+            try:
+                snapshot = await self._fetch(synchroniser, plan)
+            except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
+                _log.debug("no audit of %s: %s", plan.channel, error)
+                return
             with trio.move_on_after(_AUDIT_S):
                 await self._wait_for_stream(synchroniser, snapshot)
             if synchroniser.can_audit(snapshot):
                 synchroniser.audit(snapshot)
-        except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
-            _log.debug("no audit of %s: %s", plan.channel, error)
         finally:
             synchroniser.end_audit()

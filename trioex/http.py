@@ -19,6 +19,7 @@ _SILENCE = 10.0
 _DEADLINE = 30.0
 """Seconds for all of it: a body that trickles in is never silent, and never ends."""
 _CLOSE_S = 1.0
+"""Seconds that closing may take; after a cancellation, too."""
 _LARGEST = 16 << 20
 """Bytes; the largest body we expect is MEXC's instrument list, 1.6 MB."""
 
