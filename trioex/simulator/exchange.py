@@ -24,14 +24,12 @@ from .injection import Injector
 from .market import Market
 from .quota import Quota
 from .recorded import Player, Recording
-from .session import FrontEnd, Query, Session, split_url
+from .session import FrontEnd, Session, split_url
 
 __all__ = ["Exchange", "Response", "Statistics"]
 
 Response: TypeAlias = "tuple[int, bytes, float | None]"
 """HTTP status, body, Retry-After in seconds."""
-
-_CACHED = ("/order_book", "/depth")
 
 
 @attrs.frozen
@@ -276,7 +274,7 @@ class Exchange:
         asked, answer = self._snapshots.get(target, (0, None))
         if answer is not None and now - asked < self.snapshot_age * SECOND:
             return answer
-        symbol = self._book_of(path, query)
+        symbol = self.front_end.book_of(path, query)
         if symbol is not None and self.injector.active("failing_snapshot", symbol) is not None:
             return 500, b"{}", None
         if self.recording is not None:
@@ -285,21 +283,15 @@ class Exchange:
             books = self.injector.books(symbol)
             body = self.front_end.rest(books, self.board.refused, path, query, now)
         answer = (404, b"{}", None) if body is None else (*body, None)
-        if path.endswith(_CACHED) and answer[0] == 200:
+        if symbol is not None and answer[0] == 200:
             self._snapshots[target] = now, answer
         return answer
 
     def lateness(self, target: str) -> float:
         """Seconds for which the answer to a GET is held back."""
-        symbol = self._book_of(*split_url(target))
+        symbol = self.front_end.book_of(*split_url(target))
         fault = None if symbol is None else self.injector.active("late_snapshot", symbol)
         return 0.0 if fault is None else fault.delay
-
-    def _book_of(self, path: str, query: Query) -> str | None:
-        """The symbol whose book a GET asks for; None where it asks for something else."""
-        if not path.endswith(_CACHED):
-            return None
-        return (query.get("symbol") or query.get("currency_pair", "")).replace("_", "")
 
     # Counts
 

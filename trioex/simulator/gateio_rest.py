@@ -10,7 +10,9 @@ from .gateio_streams import dump, levels, pair_of, symbol_of
 from .market import Market, SymbolMarket
 from .session import Body, Query
 
-__all__ = ["rest"]
+__all__ = ["book_of", "rest"]
+
+_BOOK = "/api/v4/spot/order_book"
 
 
 def rest(market: Market, refused: set[str], path: str, query: Query, now: int) -> Body | None:
@@ -20,9 +22,14 @@ def rest(market: Market, refused: set[str], path: str, query: Query, now: int) -
     if path == "/api/v4/spot/currency_pairs":
         rows = [_listing(each) for each in market if each.listing.symbol not in refused]
         return 200, dump(rows).encode()
-    if path == "/api/v4/spot/order_book":
+    if path == _BOOK:
         return _book(market, refused, query, now)
     return None
+
+
+def book_of(path: str, query: Query) -> str | None:
+    """The symbol whose book a GET asks for; None where it asks for something else."""
+    return query.get("currency_pair", "").replace("_", "") if path == _BOOK else None
 
 
 def _book(market: Market, refused: set[str], query: Query, now: int) -> Body:

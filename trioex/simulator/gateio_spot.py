@@ -17,7 +17,7 @@ import attrs
 
 from ..channels import ExchangeEnum
 from .board import MILLISECOND, SECOND, Board, Frame, Stream
-from .gateio_rest import rest
+from .gateio_rest import book_of, rest
 from .gateio_streams import (
     BookTickers,
     Candlesticks,
@@ -234,9 +234,10 @@ def upgrade_notice(now: int) -> str:
     return push("spot.system", {"type": "upgrade", "msg": text}, now)
 
 
-# Gate's page of limits, as of 2025: 200 requests in 10 s for each public path (PROTOCOLS 3).
+# Gate's page of limits, as of 2025: 200 requests in 10 s for each public path. What it says to
+# whoever goes on is not documented; 403 is assumed.
 _QUOTA = QuotaRules(weight=200, banned=403)
 
 GATEIO_SPOT = FrontEnd(
-    ExchangeEnum.GATEIO, "/ws/v4/", "/api/v4", GateioSession, rest, _QUOTA, upgrade_notice
+    ExchangeEnum.GATEIO, "/ws/v4/", "/api/v4", GateioSession, rest, book_of, _QUOTA, upgrade_notice
 )

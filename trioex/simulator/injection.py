@@ -90,7 +90,7 @@ class Injector:
     # What is wrong now
 
     def active(self, kind: Lasting, symbol: str | None = None) -> Fault | None:
-        """The latest fault of a kind that still lasts, for a symbol, or None."""
+        """The latest fault of a kind that still lasts, for a symbol or whatever it is for."""
         return self._latest(kind, symbol)[1]
 
     def refuses(self, symbol: str) -> bool:
@@ -122,6 +122,7 @@ class Injector:
     def _latest(self, kind: Lasting, symbol: str | None = None) -> tuple[float, Fault | None]:
         now = trio.current_time()
         for until, fault in reversed(self._active):
-            if fault.kind == kind and until > now and fault.symbol in {None, symbol}:
+            is_meant = symbol is None or fault.symbol in {None, symbol}
+            if fault.kind == kind and until > now and is_meant:
                 return until, fault
         return 0.0, None

@@ -10,7 +10,9 @@ from .board import MILLISECOND, top_of
 from .market import Market, SymbolMarket
 from .session import Body, Query
 
-__all__ = ["rest"]
+__all__ = ["book_of", "rest"]
+
+_BOOK = "/api/v3/depth"
 
 
 def rest(market: Market, refused: set[str], path: str, query: Query, now: int) -> Body | None:
@@ -21,9 +23,14 @@ def rest(market: Market, refused: set[str], path: str, query: Query, now: int) -
         return 200, _dump({"serverTime": now // MILLISECOND})
     if path == "/api/v3/exchangeInfo":
         return _exchange_info(market, refused, query, now)
-    if path == "/api/v3/depth":
+    if path == _BOOK:
         return _depth(market, refused, query)
     return None
+
+
+def book_of(path: str, query: Query) -> str | None:
+    """The symbol whose book a GET asks for; None where it asks for something else."""
+    return query.get("symbol", "") if path == _BOOK else None
 
 
 def _dump(value: object) -> bytes:

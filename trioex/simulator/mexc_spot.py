@@ -17,7 +17,7 @@ from ..channels import ExchangeEnum
 from .board import MILLISECOND, SECOND, Board, Frame, Stream
 from .candles import MONTH, WEEK
 from .market import SymbolMarket
-from .mexc_rest import rest
+from .mexc_rest import book_of, rest
 from .mexc_streams import (
     ZONES,
     AggreBookTicker,
@@ -183,8 +183,8 @@ _CHANNELS: Mapping[str, _Read] = {
 }
 
 
-# 500 in 10 s for each path (PROTOCOLS 1); who goes on behind a 429 is banned for two minutes to
+# 500 in 10 s for each path (PROTOCOLS 1.2); who goes on behind a 429 is banned for two minutes to
 # three days.
 _QUOTA = QuotaRules(weight=500, banned=418, weights={"/api/v3/exchangeInfo": 10})
 
-MEXC_SPOT = FrontEnd(ExchangeEnum.MEXC, "/ws", "", MexcSession, rest, _QUOTA)
+MEXC_SPOT = FrontEnd(ExchangeEnum.MEXC, "/ws", "", MexcSession, rest, book_of, _QUOTA)

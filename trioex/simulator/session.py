@@ -176,6 +176,7 @@ class FrontEnd:
         session: makes the session of a new connection.
         rest: answers a GET: (market, refused symbols, path, query, now) -> status and body;
             None for a path that does not exist.
+        book_of: the symbol whose book a GET of a path and query asks for, if it asks for one.
         quota: how much an address may ask for by REST.
         upgrade_notice: what the venue says some time before it ends connections, if anything.
     """
@@ -185,5 +186,6 @@ class FrontEnd:
     rest_base: str
     session: Callable[[Board, random.Random, int], Session]
     rest: Callable[[Market, set[str], str, Query, int], Body | None]
+    book_of: Callable[[str, Query], str | None]
     quota: QuotaRules
     upgrade_notice: Callable[[int], str] | None = None
