@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import trio
-from scenario import VENUES, managed, of
+from scenario import VENUES, ignore, managed, of
 from support import Collector
 
 from trioex import (
     BindingError,
+    BookDelta,
     BookNotLive,
     BookSnapshot,
     BookState,
@@ -102,6 +105,7 @@ async def test_every_book_is_true_and_comes_back(
             await trio.sleep(60)
             assert ws.book("BTCUSDT").is_live, (kind, ws.book("BTCUSDT"))
         assert check.calls > 1000
+        assert check.compared > 300
     left = [event for event in of(BookStateChanged, events) if event.state is BookState.GAP]
     if redundancy != "hot":
         assert any("are missing" in event.reason for event in left)
@@ -126,46 +130,104 @@ async def test_a_lost_delta_is_told_and_mended(
 async def test_a_gap_in_one_symbol_delays_no_other(
     virtual: Environment, autojump_clock: object
 ) -> None:
-    """While one book waits for its snapshot, the other's changes come as if nothing had been."""
+    """While one book waits for its snapshot, the other's changes come as they happen."""
+    lags: dict[bool, list[float]] = {True: [], False: []}
+    versions: list[tuple[int, int]] = []
 
-    async def run(faulty: bool) -> list[tuple[int, int]]:
-        got: list[tuple[int, int]] = []
-        environment = Environment(virtual.time_ns)
+    async with managed("mexc", virtual) as (simulator, ws):
 
         def note(book: OrderBook) -> None:
-            got.append((book.version, book.receive_time - began))
+            lag = (virtual.time_ns() - book.exchange_time) / 1e9
+            lags[ws.book("BTCUSDT").is_live].append(lag)
+            if isinstance(book.change, BookDelta):
+                versions.append((book.change.first_version, book.change.last_version))
 
-        async with managed("mexc", environment) as (simulator, ws):
-            began = virtual.time_ns()
-            gone: list[int] = []
+        await ws.bind(BOOK, ignore)
+        await ws.bind("spot.orderbook.ETHUSDT", note)
+        await trio.sleep(3)
+        simulator.apply(Fault("late_snapshot", delay=3.0, duration=10.0))
+        lost: list[object] = []
 
-            def lose(_: object, frame: Any) -> list[Any]:
-                if isinstance(frame, bytes) and b"BTCUSDT" in frame and not gone and ready:
-                    gone.append(1)
-                    return []
-                return [frame]
+        def lose(_: object, frame: Any) -> list[Any]:
+            if isinstance(frame, bytes) and b"BTCUSDT" in frame and not lost:
+                lost.append(frame)
+                return []
+            return [frame]
 
-            ready = False
-            simulator.tamper = lose
-            await ws.bind(BOOK, lambda _: None)
-            await ws.bind("spot.orderbook.ETHUSDT", note)
-            await trio.sleep(2)
-            ready = faulty
-            if faulty:
-                simulator.apply(Fault("late_snapshot", delay=3.0, duration=10.0))
-            await trio.sleep(2)
-            assert ws.book("BTCUSDT").is_live is not faulty
-            assert ws.book("ETHUSDT").is_live
-            await trio.sleep(6)
-            assert ws.book("BTCUSDT").is_live
-        return got
+        simulator.tamper = lose
+        await trio.sleep(6)
+        assert ws.book("BTCUSDT").is_live
+        assert ws.book("BTCUSDT").resyncs == 1
+    assert len(lags[False]) > 20
+    assert max(lags[False]) <= max(lags[True]) + 0.001
+    assert all(first == last + 1 for (_, last), (first, _) in pairwise(versions))
 
-    first, second = await run(False), await run(True)
-    assert len(first) > 50
-    begin = next(version for version, _ in first)
-    assert [version - begin for version, _ in first][:40] == [
-        version - second[0][0] for version, _ in second
-    ][:40]
+
+AUDITED = [each for each in SOURCES if each[1].get("source") != "limited"]
+
+
+@pytest.mark.parametrize(("exchange", "how"), AUDITED)
+async def test_audits_find_nothing_where_nothing_is_wrong(
+    exchange: str, how: dict[str, Any], virtual: Environment, autojump_clock: object
+) -> None:
+    async with managed(exchange, virtual, book_audit=2.0) as (_, ws):
+        await ws.bind(BOOK, ignore, **how)
+        await trio.sleep(40)
+        (book,) = ws.statistics().books
+        assert book.audits > 5
+        assert (book.differing, book.resyncs, book.state) == (0, 0, BookState.LIVE)
+
+
+def invent(_: object, frame: Any) -> list[Any]:
+    """Put a bid that nobody made into every update of Gate.io's `spot.obu`."""
+    message = json.loads(frame)
+    result = message.get("result")
+    if message.get("event") == "update" and "U" in result:
+        result["b"] = [*result.get("b", []), ["1.5", "7"]]
+    return [json.dumps(message)]
+
+
+async def test_an_audit_finds_a_wrong_book(virtual: Environment, autojump_clock: object) -> None:
+    events = Collector()
+    async with managed("gateio", virtual, book_audit=5.0, connection_handlers=events) as (
+        simulator,
+        ws,
+    ):
+        await ws.bind(BOOK, ignore)
+        await trio.sleep(1)
+        simulator.tamper = invent
+        await trio.sleep(1)
+        simulator.tamper = None
+        await events.wait(
+            lambda got: any(each.state is BookState.GAP for each in of(BookStateChanged, got))
+        )
+        await trio.sleep(5)
+        assert ws.book("BTCUSDT").is_live
+        assert ws.statistics().books[0].differing == 1
+    (gap,) = [each for each in of(BookStateChanged, events) if each.state is BookState.GAP]
+    assert "an audit found: bid 1.5 is 7" in gap.reason
+
+
+async def test_who_hears_of_an_audit_may_raise(
+    virtual: Environment, autojump_clock: object
+) -> None:
+    def refuse(event: object) -> None:
+        if isinstance(event, BookStateChanged) and "audit" in event.reason:
+            raise LookupError(event.reason)
+
+    async def run() -> None:
+        async with managed("gateio", virtual, book_audit=5.0, connection_handlers=refuse) as (
+            simulator,
+            ws,
+        ):
+            await ws.bind(BOOK, ignore)
+            await trio.sleep(1)
+            simulator.tamper = invent
+            await trio.sleep(60)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await run()
+    assert caught.value.subgroup(LookupError) is not None
 
 
 @pytest.mark.parametrize("exchange", VENUES)
@@ -254,3 +316,6 @@ def test_what_no_book_has_is_refused_with_what_there_is() -> None:
         ws.bind(BOOK, print, depth=7)
     with pytest.raises(BindingError, match="source='rset' is not allowed"):
         ws.bind(BOOK, print, source="rset")
+    for policy in ({"overflow": "latest"}, {"queue_size": 5}):
+        with pytest.raises(BindingError, match="takes neither queue_size= nor overflow="):
+            ws.bind(BOOK, print, **policy)  # type: ignore[arg-type]

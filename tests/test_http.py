@@ -68,6 +68,7 @@ async def test_an_address_that_is_none_is_an_http_error() -> None:
 
 async def test_a_connection_is_used_again_and_closed_in_the_end() -> None:
     ended: list[int] = []
+    over = trio.Event()
 
     async def several(stream: trio.abc.Stream) -> None:
         asked = 1
@@ -77,6 +78,7 @@ async def test_a_connection_is_used_again_and_closed_in_the_end() -> None:
                 break
             asked += 1
         ended.append(asked)
+        over.set()
 
     async with serving(several) as url:
         async with Http() as http:
@@ -84,6 +86,5 @@ async def test_a_connection_is_used_again_and_closed_in_the_end() -> None:
                 assert await http.fetch(url) == b"{}"
             assert not ended
         with trio.fail_after(5):
-            while not ended:
-                await trio.lowlevel.checkpoint()
+            await over.wait()
     assert ended == [3]

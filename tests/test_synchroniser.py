@@ -88,6 +88,19 @@ def test_a_stale_snapshot_is_asked_for_again_less_and_less_often() -> None:
     assert made.book.version == 51
 
 
+def test_a_stream_that_never_brings_a_book_says_so() -> None:
+    made = make(BookSource.STREAM, depth=400)
+    for _ in range(5):
+        assert made.need is Need.RENEW
+        made.renewed()
+    told = made._listener
+    assert isinstance(told, Told)
+    assert [state for state, _ in told.states] == [BookState.SYNCING]
+    assert "asked for 3 times: does the exchange list it?" in told.states[0][1]
+    assert made.take(snapshot(7, [(99.0, 1.0)]))
+    assert made.book.is_live
+
+
 def test_a_gap_is_told_and_mended_by_what_was_missing() -> None:
     made = live()
     assert not made.take(delta(13, 14, [(98.0, 1.0)]))
