@@ -104,22 +104,7 @@ async def live(
         assert judge.judged > 20
 
 
-NET = pytest.mark.xfail(
-    strict=False,
-    raises=(AssertionError, ExceptionGroup),
-    reason="a delta of net changes that the book is already in the middle of is applied all the "
-    "same, and may leave a level behind (issue 4)",
-)
-"""Not mended yet: Gate.io's `order_book_update` after a reconnect."""
-
-
-@pytest.mark.parametrize(
-    ("exchange", "how"),
-    [
-        pytest.param(*each, marks=NET if each[0] == "gateio" and "rest" in each[1].values() else ())
-        for each in SOURCES
-    ],
-)
+@pytest.mark.parametrize(("exchange", "how"), SOURCES)
 @settings(
     max_examples=12,
     deadline=None,

@@ -63,7 +63,7 @@ def test_a_snapshot_alone_is_a_beginning() -> None:
 
 
 def test_what_came_before_the_snapshot_is_joined_to_it() -> None:
-    made = make()
+    made = make(names_touched=True)
     for change in (
         delta(5, 7, [(1.0, 1.0)]),
         delta(8, 10, [(2.0, 1.0)]),
@@ -72,6 +72,23 @@ def test_what_came_before_the_snapshot_is_joined_to_it() -> None:
         assert not made.take(change)
     assert made.seed(snapshot(9, [(4.0, 1.0)]))
     assert (made.book.version, made.book.bids()) == (11, [(4.0, 1.0), (3.0, 1.0), (2.0, 1.0)])
+
+
+def test_a_snapshot_within_a_delta_of_net_changes_is_not_joined() -> None:
+    made = make()
+    made.take(delta(8, 10))  # a level that came with 9 and went with 10 is not in it
+    assert not made.seed(snapshot(9, [(4.0, 1.0)]))
+    assert (made.need, made.wait) == (Need.SNAPSHOT, 0.5)
+    assert made.book.reason == "version 9 lies within a delta that begins with 8"
+    assert made.seed(snapshot(10))
+    assert (made.book.version, made.book.bids()) == (10, [])
+    made.begin_audit()
+    made.take(delta(11, 13))
+    assert made.can_audit(snapshot(12)) is False
+    assert made.can_audit(snapshot(10))
+    assert not made.take(delta(13, 15))  # cut elsewhere
+    assert (made.book.state, made.need) == (BookState.GAP, Need.SNAPSHOT)
+    assert made.seed(snapshot(15))
 
 
 def test_a_stale_snapshot_is_asked_for_again_less_and_less_often() -> None:
@@ -213,7 +230,7 @@ def test_deltas_are_not_kept_without_bound(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_audit_compares_at_one_version() -> None:
-    made = live()
+    made = live(names_touched=True)
     made.begin_audit()
     made.take(delta(11, 12, [(98.0, 1.0)]))
     ahead = snapshot(13, [(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)])
@@ -255,8 +272,9 @@ ACTIONS = (
 class Market:
     """A true book and every version of it."""
 
-    def __init__(self, number: type) -> None:
+    def __init__(self, number: type, *, names_touched: bool) -> None:
         self.number = number
+        self.names_touched = names_touched
         self.version = 1
         self.sides: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
         self.history = {1: copy.deepcopy(self.sides)}
@@ -278,7 +296,9 @@ class Market:
         levels: tuple[list[Any], list[Any]] = ([], [])
         final = {(side, price): quantity for side, price, quantity in self.pending}
         for (side, price), quantity in final.items():
-            levels[side].append((price, quantity))
+            before = self.history[self.pushed][side].get(price, self.number(0))
+            if self.names_touched or quantity != before:
+                levels[side].append((price, quantity))
         made = delta(self.pushed + 1, self.version, *levels, time=self.version * SECOND)
         self.pending, self.pushed = [], self.version
         return made
@@ -290,6 +310,7 @@ class Market:
 
 @pytest.mark.parametrize("number", [float, Decimal])
 @pytest.mark.parametrize("source", [BookSource.REST, BookSource.STREAM])
+@pytest.mark.parametrize("names_touched", [True, False])
 @settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(
@@ -297,10 +318,10 @@ class Market:
     )
 )
 def test_a_live_book_is_the_exchanges_whatever_happens(
-    source: BookSource, number: type, steps: list[tuple[str, int]]
+    source: BookSource, number: type, names_touched: bool, steps: list[tuple[str, int]]
 ) -> None:
-    market = Market(number)
-    made = make(source, number)
+    market = Market(number, names_touched=names_touched)
+    made = make(source, number, names_touched=names_touched)
     is_connected = True
     late: list[BookSnapshot] = []
     held: list[BookDelta] = []

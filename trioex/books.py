@@ -30,6 +30,8 @@ _AHEAD_S = 0.05
 """How often to see whether the stream has come as far as a snapshot."""
 _AUDIT_S = 10.0
 """How long an audit waits for the stream to come as far as its snapshot."""
+_AUDIT_WAITS_S = (0.0, 2.0, 6.0, 22.0)
+"""How long an audit gathers deltas before each snapshot: it may be that old (PROTOCOLS 3.7)."""
 
 
 @attrs.frozen
@@ -195,31 +197,43 @@ class Books:
     # Looking for mistakes
 
     async def _audit_all(self, every: float, scope: trio.CancelScope) -> None:
-        """Audit one book after the other, each once in `every` seconds."""
+        """Begin to audit one book after the other, each once in `every` seconds."""
         with scope:
-            while True:
-                plans = list(self._plans.items())
-                for synchroniser, plan in plans:
-                    await trio.sleep(every / len(plans))
-                    await self._audit(synchroniser, plan)
-                if not plans:
-                    await trio.sleep(every)
+            async with trio.open_nursery() as nursery:
+                while True:
+                    plans = list(self._plans.items())
+                    for synchroniser, plan in plans:
+                        await trio.sleep(every / len(plans))
+                        nursery.start_soon(self._audit, synchroniser, plan)
+                    if not plans:
+                        await trio.sleep(every)
 
     async def _audit(self, synchroniser: Synchroniser, plan: BookPlan) -> None:
         is_there = synchroniser in self._plans and synchroniser.book.is_live
         # A book of limited depth is a whole new one with every push.
         if not is_there or synchroniser.need or plan.rules.source is BookSource.LIMITED:
             return
+        if synchroniser.is_audited:
+            return
         synchroniser.begin_audit()
         try:
-            try:
-                snapshot = await self._fetch(synchroniser, plan)
-            except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
-                _log.debug("no audit of %s: %s", plan.channel, error)
-                return
-            with trio.move_on_after(_AUDIT_S):
-                await self._wait_for_stream(synchroniser, snapshot)
-            if synchroniser.can_audit(snapshot):
-                synchroniser.audit(snapshot)
+            for wait in _AUDIT_WAITS_S:
+                await trio.sleep(wait)
+                if await self._compare(synchroniser, plan) or not synchroniser.is_audited:
+                    return
         finally:
             synchroniser.end_audit()
+
+    async def _compare(self, synchroniser: Synchroniser, plan: BookPlan) -> bool:
+        """Compare a book with a snapshot; whether that could be done."""
+        try:
+            snapshot = await self._fetch(synchroniser, plan)
+        except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
+            _log.debug("no audit of %s: %s", plan.channel, error)
+            return False
+        with trio.move_on_after(_AUDIT_S):
+            await self._wait_for_stream(synchroniser, snapshot)
+        if not synchroniser.can_audit(snapshot):
+            return False
+        synchroniser.audit(snapshot)
+        return True

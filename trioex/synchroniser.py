@@ -10,8 +10,10 @@ whether the book is new, has a hole, was without a connection, or is audited:
     4. apply them; with none left over the book is LIVE
 
 A snapshot that is older than the first delta kept cannot be continued; it is asked for again,
-less and less often (Gate.io's are cached for up to 22 s, PROTOCOLS 3.7). Sources: PROTOCOLS 1.7,
-3.7, 5.1 and 5.2.
+less and less often (Gate.io's are cached for up to 22 s, PROTOCOLS 3.7). Nor can one that lies
+within a delta, where deltas name only what is different at their end: a level that came before
+the snapshot and goes after it is in the snapshot, and in no delta. Sources: PROTOCOLS 1.7, 3.7,
+5.1 and 5.2.
 """
 
 from __future__ import annotations
@@ -59,11 +61,14 @@ class BookRules:
         source: where the snapshot comes from.
         depth: levels a side the stream maintains, or None for all there are.
         limit: levels a side that a snapshot by REST has at most.
+        names_touched: whether a delta names every level that changed in its time, those too that
+            are as before at its end. Only then can it be applied to a book of its middle.
     """
 
     source: BookSource
     depth: int | None = None
     limit: int = 5000
+    names_touched: bool = False
 
 
 class Need(enum.Enum):
@@ -159,12 +164,13 @@ class Synchroniser:
             return self._has_base and self._continue()
         if delta.last_version <= book.version:
             return self._look_back(delta.last_version)
-        if delta.first_version <= book.version:
-            # Cut elsewhere than what came before. Quantities are absolute: right where a delta
-            # names every level it touched. One of net changes leaves a level that came before
-            # the book's version and went after it: a known defect, see test_book_properties.
-            return self._apply(delta)
-        return self._rebuild(_missing(book.version, delta.first_version), delta)
+        if self._joins(book.version, delta.first_version):
+            return self._apply(delta)  # cut elsewhere than what came before
+        return self._rebuild(_parted(book.version, delta.first_version), delta)
+
+    def _joins(self, version: int, first: float) -> bool:
+        """Whether a delta that begins at `first` and ends later continues a book of a version."""
+        return first == version + 1 or (first <= version and self.rules.names_touched)
 
     def _look_back(self, version: int) -> bool:
         """Something older than the book came: a copy, unless nothing else comes any more."""
@@ -260,7 +266,7 @@ class Synchroniser:
         if self._continue(is_new=True):
             return True
         if self._has_base:
-            self._again(_missing(book.version, self._kept.first))
+            self._again(_parted(book.version, self._kept.first))
         return False
 
     def _continue(self, *, is_new: bool = False) -> bool:
@@ -273,10 +279,9 @@ class Synchroniser:
         kept.drop_before(book.version + 1)
         if not kept and not is_new:
             return False
-        while kept and kept.first <= book.version + 1:
-            delta = kept.pop()
-            if delta.last_version > book.version:
-                book.apply(delta)
+        while kept and self._joins(book.version, kept.first):
+            book.apply(kept.pop())
+            kept.drop_before(book.version + 1)
         flaw = book.flaw()
         if flaw is not None:
             return self._distrust(flaw)
@@ -354,6 +359,11 @@ class Synchroniser:
         least = self.rules.limit // 2
         return any(count is not None and count < least for count in self.book.known_levels())
 
+    @property
+    def is_audited(self) -> bool:
+        """Whether what comes is kept for an audit; no longer once the book is not LIVE."""
+        return self._copy is not None
+
     def begin_audit(self) -> None:
         """Keep what comes from now on, to compare the book with a snapshot by REST."""
         self._copy = _Deltas()
@@ -371,11 +381,10 @@ class Synchroniser:
         version = self.book.version
         if self._copy is None or not self._is_live:
             return False
-        if self._copy.first > snapshot.version + 1 or (
-            not self._copy and snapshot.version < version
-        ):
-            return False
-        return None if snapshot.version > version else True
+        if snapshot.version >= version:
+            return None if snapshot.version > version else True
+        behind = self._copy.after(snapshot.version)
+        return bool(behind) and self._joins(snapshot.version, behind[0].first_version)
 
     def audit(self, snapshot: BookSnapshot) -> bool:
         """Compare the book with a snapshot, brought to the version of the book by the same deltas.
@@ -478,8 +487,11 @@ class _Deltas:
         self._levels = 0
 
 
-def _missing(version: int, first: float) -> str:
-    return f"versions {version + 1} to {first - 1:.0f} are missing"
+def _parted(version: int, first: float) -> str:
+    """Why a delta that begins at `first` does not continue a book of a version."""
+    if first > version:
+        return f"versions {version + 1} to {first - 1:.0f} are missing"
+    return f"version {version} lies within a delta that begins with {first:.0f}"
 
 
 def _differences(book: OrderBook, other: OrderBook) -> list[str]:

@@ -356,7 +356,8 @@ async def test_a_snapshot_may_be_old(virtual: Environment, autojump_clock: Clock
         assert json.loads(await sim.fetch(url))["id"] > json.loads(old)["id"]
         sim.snapshot_age = 0.0
         await trio.sleep(1.0)
-        assert json.loads(await sim.fetch(url))["id"] == sim.market["BTCUSDT"].version
+        new = json.loads(await sim.fetch(url))["id"]
+        assert 0 <= sim.market["BTCUSDT"].version - new < 15
 
 
 async def test_a_client_that_does_not_read_is_dropped(

@@ -54,12 +54,20 @@ class Stream(abc.ABC):
     def __init__(self, symbol: str | None, period: int, now: int) -> None:
         self.symbol = symbol
         self._period = period
+        self._phase = self._phase_of(symbol)
+        self.begun = self.window(symbol, period, now) if period else now
+        self.due: int | None = self.begun + period if self.periodic else None
+
+    @classmethod
+    def _phase_of(cls, symbol: str | None) -> int:
         # Off the full millisecond, so that under a virtual clock a push and a client's own timer
         # rarely fall on one moment.
-        name = f"{type(self).__name__} {symbol} {period}"
-        self._phase = 100_000 + zlib.crc32(name.encode()) % 800_000
-        self.begun = now - (now - self._phase) % period if period else now
-        self.due: int | None = self.begun + period if self.periodic else None
+        return 100_000 + zlib.crc32(f"{cls.__name__} {symbol}".encode()) % 800_000
+
+    @classmethod
+    def window(cls, symbol: str | None, period: int, now: int) -> int:
+        """Where the window of a stream began that `now` is in."""
+        return now - (now - cls._phase_of(symbol)) % period
 
     def feed(self, step: Step) -> None:
         """Hear of a step."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .board import MILLISECOND, top_of
-from .gateio_streams import dump, levels, pair_of, symbol_of
+from .board import MILLISECOND
+from .gateio_streams import OrderBookUpdate, dump, levels, pair_of, symbol_of
 from .market import Market, SymbolMarket
 from .session import Body, Query
 
 __all__ = ["book_of", "rest"]
 
 _BOOK = "/api/v4/spot/order_book"
+_BOOK_PERIOD = 100 * MILLISECOND
 
 
 def rest(market: Market, refused: set[str], path: str, query: Query, now: int) -> Body | None:
@@ -41,9 +42,11 @@ def _book(market: Market, refused: set[str], query: Query, now: int) -> Body:
     if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
         return _error("INVALID_PARAM_VALUE", f"Invalid request parameter `limit` value: {limit}")
     one = market[symbol]
-    bids, asks = top_of(one, int(limit))
-    body: dict[str, Any] = {"id": one.version} if query.get("with_id") == "true" else {}
-    body |= {"current": now // MILLISECOND, "update": one.updated // MILLISECOND}
+    # A cached copy, made at the end of a push: so were those of the session recorded in 2021.
+    book = one.past(OrderBookUpdate.window(symbol, _BOOK_PERIOD, now))
+    bids, asks = book.top(int(limit))
+    body: dict[str, Any] = {"id": book.version} if query.get("with_id") == "true" else {}
+    body |= {"current": now // MILLISECOND, "update": book.updated // MILLISECOND}
     body |= {"asks": levels(one, asks.items()), "bids": levels(one, bids.items())}
     return 200, dump(body).encode()
 

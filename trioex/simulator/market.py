@@ -157,6 +157,7 @@ class SymbolMarket:
         """The same with a book that does not change."""
         still = copy.copy(self)
         still.engine = copy.deepcopy(self.engine)
+        still._recent = self._recent.copy()
         return still
 
     def top(self) -> tuple[int, int, int, int]:
