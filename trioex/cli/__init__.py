@@ -1,4 +1,4 @@
-"""The command line: `trioex demo`, `watch`, `replay`, `decode`.
+"""The command line: `trioex demo`, `watch`, `book`, `replay`, `decode`.
 
 What it needs beyond the library (cyclopts, rich) is the extra `cli`. This module imports
 neither, so that a missing extra is one line to read and not a traceback.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -24,6 +24,8 @@ Try:
     trioex demo
 
     trioex watch gateio spot.trades.BTCUSDT --simulate
+
+    trioex book gateio BTCUSDT --simulate
 
     trioex decode --exchange gateio --market spot frames.txt
 """
@@ -150,6 +152,74 @@ def watch(
     # Ctrl-C reaches the main task, and never the middle of a callback that would lose it.
     trio.run(watch, what, restrict_keyboard_interrupt_to_checkpoints=True)
     return OK
+
+
+@app.command
+def book(
+    exchange: Exchange,
+    symbols: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=False)],
+    /,
+    *,
+    market: str = "spot",
+    simulate: Flag = False,
+    seconds: Seconds | None = None,
+    json: Flag = False,
+    levels: Count = 10,
+    bars: Literal["cumulative", "level"] = "cumulative",
+    source: str | None = None,
+    depth: int | None = None,
+    speed: str | None = None,
+) -> int:
+    """Keep order books and show them: one as a ladder, several as a table.
+
+    Shown are prices, quantities, spread, mid, microprice and imbalance; the
+    state, and where a book is not LIVE the reason instead of prices; updates
+    a second, and the latency from the exchange to here over the last seconds.
+    Where stdout is no terminal it is a line a second for each book; beyond 20
+    books how many are where, and the worst. What happens to the connection,
+    and the summary in the end, go to stderr. Ctrl-C ends it. Ends with 1 when
+    a book was never LIVE.
+
+    Try:
+
+        trioex book gateio BTCUSDT --simulate
+
+        trioex book mexc BTCUSDT --levels 20 --bars level --speed 10ms
+
+        trioex book gateio BTCUSDT ETHUSDT SOLUSDT --seconds 60 > books.txt
+
+        trioex book gateio BTCUSDT --json | jq .spread_bp
+
+    Args:
+        exchange: mexc or gateio.
+        symbols: Whose books: BTCUSDT, ...
+        market: Which of its markets.
+        simulate: On the built-in simulator, not on the exchange.
+        seconds: End after so long.
+        json: JSON lines, one a change.
+        levels: Shown of each side, as far as the terminal is high enough.
+        bars: How long they are: what a level has, or all up to it.
+        source: What the book is kept from: stream, rest or limited.
+        depth: Levels a side that are kept.
+        speed: The shortest time between two changes: 10ms, 100ms, ...
+    """
+    import trio
+
+    from .book import Books
+    from .ladder import Drawing
+
+    asked = {"source": source, "depth": depth, "speed": speed}
+    books = Books(
+        exchange=exchange,
+        symbols=symbols,
+        market=market,
+        parameters={name: value for name, value in asked.items() if value is not None},
+        drawing=Drawing(levels=levels, bars=bars),
+        seconds=seconds,
+        simulate=simulate,
+        as_json=json,
+    )
+    return trio.run(books.run, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
 @app.command

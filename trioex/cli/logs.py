@@ -1,4 +1,4 @@
-"""The library's warnings on stderr, as far as the events do not tell the same."""
+"""On stderr: what happens to connections, and the library's warnings where no event tells them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,34 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from ..events import Connected, ConnectionEvent, Disconnected
 from .outcomes import report
+from .text import event_line
 
-__all__ = ["library_warnings"]
+__all__ = ["EventLog", "library_warnings"]
 
 _UNTOLD = frozenset({"trioex.router", "trioex.registry"})
+
+
+class EventLog:
+    """Reports what happens to the connections, from the first one that is open.
+
+    Attributes:
+        failure: why there is none so far.
+        has_begun: whether there was one.
+    """
+
+    def __init__(self) -> None:
+        self.failure = "no answer"
+        self.has_begun = False
+
+    def __call__(self, event: ConnectionEvent) -> None:
+        """Report an event."""
+        self.has_begun = self.has_begun or isinstance(event, Connected)
+        if self.has_begun:
+            report(event_line(event))
+        elif isinstance(event, Disconnected):
+            self.failure = event.reason
 
 
 class _Handler(logging.Handler):

@@ -7,9 +7,7 @@ channel are printed in the order of the wire, and nothing is dropped.
 
 from __future__ import annotations
 
-import io
 import math
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,18 +21,15 @@ from ..binding import Binding, BindingState
 from ..channels import Channel, ExchangeEnum, Parameters
 from ..config import WebSocketConfig
 from ..errors import ConnectFailed
-from ..events import Connected, ConnectionEvent, Disconnected
 from ..manager import WebSocketManager
 from ..messages import MarketMessage
 from ..orderbook import OrderBook
-from .logs import library_warnings
-from .outcomes import report
-from .text import event_line, message_line
+from .logs import EventLog, library_warnings
+from .output import WAITING, write_lines
+from .text import message_line
 
 __all__ = ["Watch", "watch"]
 
-_WAITING = 1000
-"""Lines that wait to be written; as many are written at once."""
 _BOOK_LEVELS = 20
 """Of a book, a side; the whole of one is hundreds of lines."""
 _LONGEST = 3600.0
@@ -80,8 +75,8 @@ async def watch(what: Watch) -> None:
         RecordingError: the recording cannot be read.
         OSError: the output cannot be written.
     """
-    send, receive = trio.open_memory_channel[str](_WAITING)
-    events = _Events()
+    send, receive = trio.open_memory_channel[str](WAITING)
+    events = EventLog()
     form = _json_line if what.as_json else message_line
 
     async def show(message: MarketMessage | OrderBook) -> None:
@@ -91,7 +86,7 @@ async def watch(what: Watch) -> None:
         async with _open_source(what) as config, trio.open_nursery() as nursery:
             manager = WebSocketManager(config, connection_handlers=events)
             bindings = [_bind(manager, channel, what, show) for channel in what.channels]
-            nursery.start_soon(_write, receive, what.count, nursery.cancel_scope)
+            nursery.start_soon(write_lines, receive, what.count, nursery.cancel_scope)
             async with send:
                 await _run(manager, bindings, what, events)
 
@@ -100,25 +95,6 @@ def _json_line(message: MarketMessage | OrderBook) -> str:
     if isinstance(message, OrderBook):
         message = message.snapshot(_BOOK_LEVELS)
     return msgspec.json.encode(message).decode()
-
-
-class _Events:
-    """Reports what happens to the connections, from the first one that is open.
-
-    Attributes:
-        failure: why there is none so far.
-    """
-
-    def __init__(self) -> None:
-        self.failure = "no answer"
-        self._begun = False
-
-    def __call__(self, event: ConnectionEvent) -> None:
-        self._begun = self._begun or isinstance(event, Connected)
-        if self._begun:
-            report(event_line(event))
-        elif isinstance(event, Disconnected):
-            self.failure = event.reason
 
 
 @asynccontextmanager
@@ -147,7 +123,7 @@ def _bind(
 
 
 async def _run(
-    manager: WebSocketManager, bindings: list[Binding[Any]], what: Watch, events: _Events
+    manager: WebSocketManager, bindings: list[Binding[Any]], what: Watch, events: EventLog
 ) -> None:
     deadline = math.inf if what.seconds is None else trio.current_time() + what.seconds
     # One scope, lifted when everything is subscribed: then there is time to end in peace.
@@ -162,34 +138,3 @@ async def _run(
                 await manager.wait_closed()
     if opening.cancelled_caught:
         raise ConnectFailed(f"not subscribed within {what.seconds:g} s: {events.failure}")
-
-
-async def _write(
-    receive: trio.MemoryReceiveChannel[str], count: int | None, scope: trio.CancelScope
-) -> None:
-    """Write what comes, as much at once as waits; after `count` lines cancel the scope."""
-    left = math.inf if count is None else count
-    sys.stdout.flush()
-    # Below Python's buffer: a thread that is left behind must not hold its lock at exit.
-    output: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
-    async for first in receive:
-        lines = [first]
-        while len(lines) < min(left, _WAITING):
-            try:
-                lines.append(receive.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel):
-                break
-        text = "".join(f"{line}\n" for line in lines)
-        await trio.to_thread.run_sync(_write_all, output, text.encode(), abandon_on_cancel=True)
-        left -= len(lines)
-        if left <= 0:
-            scope.cancel()
-            return
-
-
-def _write_all(output: io.RawIOBase, data: bytes) -> None:
-    while data:
-        written = output.write(data)
-        if written is None:
-            raise BlockingIOError("the output does not block, and takes nothing now")
-        data = data[written:]
