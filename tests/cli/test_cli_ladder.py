@@ -22,7 +22,7 @@ def tally_of(
     asks: tuple[Level, ...] = ASKS,
     *,
     symbol: str = "BTCUSDT",
-    number_type: type[float] | type[Decimal] = float,
+    number_type: type[float | Decimal] = float,
     p50: float = 3.1,
 ) -> Tally:
     book = OrderBook(GATEIO, "spot", symbol, number_type=number_type)
@@ -99,7 +99,7 @@ mid -  microprice -  imbalance +1.00
      price  quantity  total
 ask  none
 ---  spread - (- bp)
-bid   99.5       2.0    2.0  #####################
+bid   99.5         2      2  #####################
 """
     )
 

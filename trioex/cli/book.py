@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -40,6 +40,10 @@ _NAMED = 10
 """Books that are named in the end for never having been LIVE."""
 
 
+def _each_once(symbols: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(symbols))
+
+
 @attrs.define(eq=False, kw_only=True)
 class Books:
     """One run of `trioex book`.
@@ -54,7 +58,7 @@ class Books:
     """
 
     exchange: ExchangeEnum
-    symbols: tuple[str, ...]
+    symbols: tuple[str, ...] = attrs.field(converter=_each_once)
     market: str = "spot"
     parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     drawing: Drawing = attrs.field(factory=Drawing)
@@ -170,7 +174,7 @@ class Books:
                 if not book.is_live:
                     await print_book(book)
 
-        for symbol in dict.fromkeys(self.symbols):
+        for symbol in self.symbols:
             channel = f"{self.market}.orderbook.{symbol}"
             tally = self.tallies[symbol] = Tally(symbol)
             self._bindings[symbol] = manager.bind(channel, tally, **self.parameters)

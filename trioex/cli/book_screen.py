@@ -87,7 +87,8 @@ class TerminalScreen:
 
     def __init__(self, console: Console, drawing: Drawing) -> None:
         self._console = console
-        self._drawing = attrs.evolve(drawing, blocks=not console.options.ascii_only)
+        self.draws_blocks = not console.options.ascii_only
+        self._drawing = attrs.evolve(drawing, blocks=self.draws_blocks)
         # No thread of rich's: it is redrawn from the command's own task. Reports scroll by above
         # the picture, unless stderr goes elsewhere.
         self._live = Live(
