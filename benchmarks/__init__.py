@@ -8,6 +8,7 @@
     binding     bind, before running and against a simulated exchange
     memory      a connection with 30 bindings
     connecting  connect, TLS and subscribe; from a lost connection to the next message
+    book        from a delta to both best prices, books of 100 to 5000 levels
 
 The rules: the server is a process of its own that writes prebuilt bytes; every contender is a
 process of its own that reads the same bytes from it; contenders take turns (A B C A B C ...),

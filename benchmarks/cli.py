@@ -13,7 +13,10 @@ from .report import print_json, print_table
 
 __all__ = ["NAMES", "main"]
 
-NAMES = ("frames", "typed", "routing", "hop", "latency", "binding", "memory", "connecting")
+NAMES = (
+    *("frames", "typed", "routing", "hop", "latency", "binding", "memory", "connecting"),
+    "book",
+)
 
 
 def main(only: str | None = None, arguments: Sequence[str] | None = None) -> None:

@@ -116,6 +116,10 @@ _CONTENDERS = {
     "trioex loss": ("run_trioex", "loss"),
     "picows": ("run_picows", "stream"),
     "picows connect": ("run_picows", "connect"),
+    "book trioex": ("run_books", "trioex"),
+    "book order_book, Decimal": ("run_books", "order_book_decimal"),
+    "book order_book, float": ("run_books", "order_book_float"),
+    "book sortedcontainers": ("run_books", "sorted_dict"),
     "websockets.trio": ("run_peers", "websockets_trio"),
     "trio-websocket": ("run_peers", "trio_websocket_messages"),
 }
