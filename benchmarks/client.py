@@ -120,6 +120,11 @@ _CONTENDERS = {
     "book order_book, Decimal": ("run_books", "order_book_decimal"),
     "book order_book, float": ("run_books", "order_book_float"),
     "book sortedcontainers": ("run_books", "sorted_dict"),
+    "wire trioex": ("run_wire", "trioex_float"),
+    "wire trioex, Decimal": ("run_wire", "trioex_decimal"),
+    "wire cryptofeed": ("run_wire_peers", "cryptofeed"),
+    "wire ccxt pro": ("run_wire_peers", "ccxt_pro"),
+    "wire ccxt pro, handler": ("run_wire_peers", "ccxt_handler"),
     "websockets.trio": ("run_peers", "websockets_trio"),
     "trio-websocket": ("run_peers", "trio_websocket_messages"),
 }

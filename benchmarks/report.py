@@ -15,7 +15,10 @@ from .harness import Row
 
 __all__ = ["print_json", "print_table"]
 
-_PACKAGES = ("trio", "trio-websocket", "msgspec", "protobuf", "picows", "uvloop", "websockets")
+_PACKAGES = (
+    *("trio", "trio-websocket", "msgspec", "protobuf", "picows", "uvloop", "websockets"),
+    *("cryptofeed", "order-book", "sortedcontainers", "ccxt", "orjson"),
+)
 _HEADS = ("what", "contender", "median [least - most]", "ratio to", "at least", "aim", "")
 _CAPTION = (
     "Medians over turns, with the least and the most. A ratio is to the peer in the same turn; "
