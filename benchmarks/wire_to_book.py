@@ -6,9 +6,9 @@ fed one by one, and the books begin with the snapshots recorded with them. No so
 trioex does all that a manager does between the reader and a handler: the route, the decoder, the
 merger, the synchroniser, the call. cryptofeed's `Gateio.message_handler` is awaited, with a
 callback that reads the top; its books hold Decimals, and nothing else can be had, so trioex is
-measured with them too. The client of ccxt pro is handed messages as aiohttp makes them; once with a task
-a book that awaits `watch_order_book` in a loop, which is how a program learns of a change, and
-once the handler alone. What both do to read a frame from their sockets is left out; so is ours.
+measured with them too. The client of ccxt pro is handed messages as aiohttp makes them: once with
+a task a book that awaits `watch_order_book` in a loop, which is how a program learns of a change,
+and once the handler alone. What it takes to read a frame from a socket is in none of them.
 
 A ratio says how many times as long as trioex another one takes.
 """
