@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from trioex import (
     WebSocketConfig,
     WebSocketManager,
 )
-from trioex.simulator import Fault, Simulator
+from trioex.simulator import Fault, Simulator, open_simulator
 
 BOOK = "spot.orderbook.BTCUSDT"
 SOURCES = [
@@ -319,3 +319,32 @@ def test_what_no_book_has_is_refused_with_what_there_is() -> None:
     for policy in ({"overflow": "latest"}, {"queue_size": 5}):
         with pytest.raises(BindingError, match="takes neither queue_size= nor overflow="):
             ws.bind(BOOK, print, **policy)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "how", "turns"),
+    [("gateio", {}, 0), ("gateio", {"source": "rest"}, 4), ("mexc", {}, 1)],
+)
+async def test_a_thousand_books_come_up_as_fast_as_the_limits_allow(
+    exchange: str,
+    how: dict[str, Any],
+    turns: int,
+    virtual: Environment,
+    autojump_clock: object,
+) -> None:
+    """Gate.io gives 200 snapshots in 10 s, MEXC 500: so often the limit has to pass."""
+    symbols = ["".join(each) + "USDT" for each in product("ABCDEFGHIJ", repeat=3)]
+    async with open_simulator(exchange, symbols=symbols, pace=0.02, environment=virtual) as sim:
+        ws = WebSocketManager(sim.config())
+        for symbol in symbols:
+            ws.bind(f"spot.orderbook.{symbol}", ignore, **how)
+        live: list[int] = []
+        async with ws:
+            begin = trio.current_time()
+            with trio.fail_at(begin + 10 * turns + 2):
+                while live[-1:] != [1000]:
+                    await trio.sleep(0.5)
+                    live.append(sum(each.state is BookState.LIVE for each in ws.statistics().books))
+        assert len(set(live)) > turns  # whoever looks sees how far it is
+        counts = sim.statistics()
+        assert (counts.bans, counts.gets_rejected) == (0, 0)

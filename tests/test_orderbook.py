@@ -130,7 +130,8 @@ def test_what_lies_beyond_a_cut_snapshot_is_never_taken_for_known() -> None:
     assert [price for price, _ in book.bids()] == [99.0, 98.5, 98.0]
     assert [price for price, _ in book.asks()] == [101.0, 150.0]  # that side was whole
     assert book.horizon() == (98.0, None)
-    assert book.known_levels() == (3, None)
+    assert book.nears_the_end(4)
+    assert not book.nears_the_end(3)
 
 
 def test_exact_numbers_are_not_rounded_by_the_callers_context() -> None:

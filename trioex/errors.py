@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import enum
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 from .urls import shown
@@ -74,7 +75,19 @@ class ChannelError(BindingError):
 
 
 class UnknownSymbol(BindingError):
-    """The exchange's instrument list holds no such symbol; the message names near ones."""
+    """The exchange's instrument list holds no such symbol; the message names near ones.
+
+    Args:
+        hint: what to say besides; asked for when somebody reads the message, as it takes long to
+            find among thousands of symbols.
+    """
+
+    def __init__(self, message: str, hint: Callable[[], str] | None = None) -> None:
+        super().__init__(message)
+        self._hint = hint
+
+    def __str__(self) -> str:
+        return super().__str__() + ("" if self._hint is None else self._hint())
 
 
 class SubscriptionRefused(TrioexError):

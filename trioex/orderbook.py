@@ -72,9 +72,9 @@ class _Side:
         keys, quantities = self.keys, self.quantities
         for price, quantity in changes:
             if quantity > 0:
-                if price not in quantities:
-                    insort(keys, price)
                 quantities[price] = quantity
+                if len(quantities) != len(keys):
+                    insort(keys, price)
             elif quantity < 0:
                 self.flaw = price, quantity
             elif quantities.pop(price, None) is not None:
@@ -82,8 +82,8 @@ class _Side:
 
     def known(self, changes: Iterable[Level]) -> list[Level]:
         """Those of the changes that are not beyond the floor."""
-        key, floor = self.key, self.floor
-        return [level for level in changes if key(level[0]) >= floor]
+        floor = self.floor
+        return [level for level in changes if level[0] >= floor]
 
     def replace(self, levels: Iterable[Level]) -> None:
         """Forget everything and take these."""
@@ -128,13 +128,17 @@ class _Asks(_Side):
         key, keys, quantities = self.key, self.keys, self.quantities
         for price, quantity in changes:
             if quantity > 0:
-                if price not in quantities:
-                    insort(keys, key(price))
                 quantities[price] = quantity
+                if len(quantities) != len(keys):
+                    insort(keys, key(price))
             elif quantity < 0:
                 self.flaw = price, quantity
             elif quantities.pop(price, None) is not None:
                 del keys[bisect_left(keys, key(price))]
+
+    def known(self, changes: Iterable[Level]) -> list[Level]:
+        ceiling = self.key(self.floor)
+        return [level for level in changes if level[0] <= ceiling]
 
     def prices(self) -> Iterator[Any]:
         return map(self.key, reversed(self.keys))
@@ -423,6 +427,15 @@ class OrderBook:
     def flaw(self) -> str | None:
         """What cannot be in a book, in words, or None where all is well."""
         bids, asks = self._bids, self._asks
+        if (
+            bids.flaw is None
+            and asks.flaw is None
+            and bids.keys
+            and asks.keys
+            and bids.keys[0] > 0
+            and asks.key(asks.keys[-1]) > bids.keys[-1]
+        ):
+            return None  # as nearly always, and asked for behind each change
         if bids.flaw is not None or asks.flaw is not None:
             price, quantity = bids.flaw or asks.flaw or (0, 0)
             return f"a level has the quantity {quantity} (at {price})"
@@ -436,11 +449,11 @@ class OrderBook:
                 return f"an ask has the price {ask}"
         return None
 
-    def known_levels(self) -> tuple[int | None, int | None]:
-        """How many bids and asks are left of those known; None where nothing is unknown."""
-        return (
-            None if self._bids.floor is None else len(self._bids.keys),
-            None if self._asks.floor is None else len(self._asks.keys),
+    def nears_the_end(self, least: int) -> bool:
+        """Whether fewer than `least` levels are left of those known, on a side."""
+        bids, asks = self._bids, self._asks
+        return (bids.floor is not None and len(bids.keys) < least) or (
+            asks.floor is not None and len(asks.keys) < least
         )
 
     def horizon(self) -> tuple[Number | None, Number | None]:

@@ -152,7 +152,7 @@ class Synchroniser:
         flaw = book.flaw()
         if flaw is not None:
             return self._distrust(flaw)
-        if self._is_partial and self.need is None and self._nears_the_end():
+        if self._is_partial and self.need is None and book.nears_the_end(self.rules.limit // 2):
             self._want(Need.LEVELS)
         return True
 
@@ -262,7 +262,7 @@ class Synchroniser:
         if flaw is not None:
             return self._distrust(f"the snapshot of version {snapshot.version}: {flaw}")
         self._has_base = True
-        self._is_partial = book.known_levels() != (None, None)
+        self._is_partial = book.horizon() != (None, None)
         if self._continue(is_new=True):
             return True
         if self._has_base:
@@ -354,10 +354,6 @@ class Synchroniser:
         self._listener.on_state(self, before)
 
     # Looking for mistakes, and looking further
-
-    def _nears_the_end(self) -> bool:
-        least = self.rules.limit // 2
-        return any(count is not None and count < least for count in self.book.known_levels())
 
     @property
     def is_audited(self) -> bool:

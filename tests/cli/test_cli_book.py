@@ -62,10 +62,10 @@ def simulators(monkeypatch: pytest.MonkeyPatch) -> list[Simulator]:
 
     @asynccontextmanager
     async def listing(
-        exchange: ExchangeEnum, *, symbols: tuple[str, ...], environment: Environment
+        exchange: ExchangeEnum, *, symbols: tuple[str, ...], **settings: Any
     ) -> AsyncGenerator[Simulator]:
         listed = [each for each in symbols if not each.startswith("NO")] or ["ETHUSDT"]
-        async with open_simulator(exchange, symbols=listed, environment=environment) as simulator:
+        async with open_simulator(exchange, symbols=listed, **settings) as simulator:
             opened.append(simulator)
             yield simulator
 
@@ -168,10 +168,8 @@ async def test_a_refused_symbol_is_told_and_the_others_go_on(
 async def test_when_all_are_refused_it_ends_with_the_first_reason(
     autojump_clock: MockClock, virtual: Environment, simulators: list[Simulator]
 ) -> None:
-    start = trio.current_time()
     with pytest.raises(UnknownSymbol, match="NOUSDT"):
         await make(virtual, "NOUSDT", "NONEUSDT", seconds=None).run()
-    assert trio.current_time() - start < 10
 
 
 async def test_without_any_connection_it_fails_and_says_so(

@@ -13,7 +13,7 @@ import trio
 import trustme
 from simulator.plain_client import Client, connected
 from trio.abc import Clock
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import (
     ConnectionClosed,
     open_websocket_url,
@@ -514,3 +514,24 @@ async def test_statistics(virtual: Environment, autojump_clock: Clock) -> None:
         assert after.frames_sent >= now.frames_sent
         with pytest.raises(ConfigError, match="recording"):
             await sim.wait_finished()
+
+
+async def test_a_market_that_is_too_much_for_the_machine_takes_its_time(
+    virtual: Environment, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_simulator("gateio", environment=virtual) as sim, connected(sim) as client:
+        await client.ask(OBU)
+
+        def compute(connection: Connection, frame: str | bytes) -> Sequence[str | bytes]:
+            autojump_clock.jump(2.0)
+            return [frame]
+
+        sim.tamper = compute
+        before = await client.read()
+        sim.tamper = None
+        after = await client.read()
+        # The two seconds but for a half were not caught up with: nothing happened in them.
+        assert after["time_ms"] - before["time_ms"] < 600
+        assert after["result"]["U"] == before["result"]["u"] + 1
+    assert [record.name for record in caplog.records] == ["trioex.simulator"]
+    assert "a smaller pace= helps" in caplog.text

@@ -36,6 +36,8 @@ __all__ = ["Books"]
 
 _FLUSH_S = 1.0
 """How long the end waits for an output that takes nothing."""
+_FULL_PACE = 100
+"""So many symbols are simulated at full pace."""
 _NAMED = 10
 """Books that are named in the end for never having been LIVE."""
 
@@ -154,8 +156,10 @@ class Books:
         from ..simulator import open_simulator
 
         if self.simulate:
+            # A machine draws some hundred markets at full pace, and more of slower ones.
+            pace = min(1.0, _FULL_PACE / len(self.symbols))
             async with open_simulator(
-                self.exchange, symbols=self.symbols, environment=self.environment
+                self.exchange, symbols=self.symbols, pace=pace, environment=self.environment
             ) as simulator:
                 yield simulator.config(market=self.market)
         else:

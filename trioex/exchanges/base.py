@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -271,8 +272,8 @@ class Instruments(Mapping[str, Instrument]):
         try:
             return self._by_symbol[symbol].native
         except KeyError:
-            hint = suggestion(symbol, self._by_symbol)
-            raise UnknownSymbol(f"no instrument {symbol!r} in the list{hint}") from None
+            hint = partial(suggestion, symbol, self._by_symbol)
+            raise UnknownSymbol(f"no instrument {symbol!r} in the list", hint) from None
 
     def symbol(self, native: str) -> str | None:
         """Return our spelling of the venue's name, or None where the list does not hold it."""

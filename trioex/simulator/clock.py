@@ -19,12 +19,18 @@ EPOCH_NS = 1_790_000_000_000_000_000
 """Where virtual time begins by default: 2026-09-21, after both venues' latest changes."""
 
 
-@attrs.frozen
+@attrs.define
 class Clock:
-    """Converts between Trio's clock (seconds) and wall time (ns since the epoch)."""
+    """Converts between Trio's clock (seconds) and wall time (ns since the epoch).
+
+    Attributes:
+        wall, trio: when it was started.
+        lost: ns for which it stood still.
+    """
 
     wall: int
     trio: float
+    lost: int = 0
 
     @classmethod
     def start(cls, environment: Environment) -> Clock:
@@ -33,11 +39,11 @@ class Clock:
 
     def now(self) -> int:
         """Wall time, ns since the epoch."""
-        return self.wall + round((trio.current_time() - self.trio) * 1e9)
+        return self.wall - self.lost + round((trio.current_time() - self.trio) * 1e9)
 
     def deadline(self, wall: int) -> float:
         """The moment of Trio's clock at which it is `wall`."""
-        return self.trio + (wall - self.wall) / 1e9
+        return self.trio + (wall - self.wall + self.lost) / 1e9
 
 
 def virtual_environment(seed: int = 0, *, epoch_ns: int = EPOCH_NS) -> Environment:

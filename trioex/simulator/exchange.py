@@ -7,6 +7,7 @@ on times only, never on the scheduler.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ from .recorded import Player, Recording
 from .session import FrontEnd, Session, split_url
 
 __all__ = ["Exchange", "Response", "Statistics"]
+
+_log = logging.getLogger("trioex.simulator")
+
+_LONGEST_S = 0.5
+"""What the market may take of the machine at once, before its time stands still meanwhile."""
 
 Response: TypeAlias = "tuple[int, bytes, float | None]"
 """HTTP status, body, Retry-After in seconds."""
@@ -117,12 +123,29 @@ class Exchange:
         """Move the market and push what is due, for ever."""
         while True:
             now = self._moment()
+            began = trio.current_time()
             self._catch_up(now)
+            self._slow_down(trio.current_time() - began)
             for connection, session in self._sessions():
                 self._expire(connection, session, now)
             self._wake = self._next_wake(now)
             with trio.CancelScope(deadline=self.clock.deadline(self._wake)) as self._sleep:
                 await trio.sleep_forever()
+
+    def _slow_down(self, took: float) -> None:
+        """Let the exchange's time stand still while a market is too much for the machine.
+
+        Else each time there would be more to catch up with, and nobody else would ever run.
+        """
+        if took <= _LONGEST_S:
+            return
+        if not self.clock.lost:
+            _log.warning(
+                "the market of %d symbols is too fast for this machine: the simulator's time "
+                "runs slower; a smaller pace= helps",
+                len(list(self.market)),
+            )
+        self.clock.lost += round((took - _LONGEST_S) * SECOND)
 
     def _moment(self) -> int:
         """Wall time; it never goes back, and what was due a moment ago is not early."""
