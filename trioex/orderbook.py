@@ -255,7 +255,11 @@ class OrderBook:
         """The lowest ask, or None where there is none."""
         if self._state is not BookState.LIVE:
             self._refuse()
-        return self._asks.best()
+        asks = self._asks
+        if not asks.keys:
+            return None
+        price = asks.key(asks.keys[-1])
+        return price, asks.quantities[price]
 
     def bids(self, count: int | None = None) -> list[Level]:
         """The best `count` bids, or all of them, highest price first."""
@@ -385,8 +389,10 @@ class OrderBook:
     def apply(self, delta: BookDelta) -> None:
         """Set the levels of a delta; ask `flaw` afterwards."""
         bids, asks = self._bids, self._asks
-        bids.apply(delta.bids if bids.floor is None else bids.known(delta.bids))
-        asks.apply(delta.asks if asks.floor is None else asks.known(delta.asks))
+        if delta.bids:
+            bids.apply(delta.bids if bids.floor is None else bids.known(delta.bids))
+        if delta.asks:
+            asks.apply(delta.asks if asks.floor is None else asks.known(delta.asks))
         self.version = delta.last_version
         self._change = delta
         depth = self.depth

@@ -95,9 +95,11 @@ def test_without_a_snapshot_a_book_says_what_it_lacks(
 def test_a_binary_session_is_written_in_hex(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    frame = "0a2f" + b"spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT".hex()
-    frame += "1a07" + b"BTCUSDT".hex()
-    frame += "ca13" + f"{0x16:02x}" + "12080a013912033130302201352a0135" + "0a060a01391a0130"
+    frame = (
+        (CAPTURE.parents[1] / "mexc_spot" / "generated_pb" / "public.aggre.depth.hex")
+        .read_text()
+        .strip()
+    )
     session = tmp_path / "ws.txt"
     session.write_text(f"wss://wbs-api.mexc.com/ws <-> 1.0\n2.0: {frame}\n")
     assert main(["replay", str(session), "--exchange", "mexc", "--books"]) == 0
