@@ -23,9 +23,9 @@ LAYERS: list[list[str]] = [
     ["synchroniser"],
     ["config"],
     ["exchanges.base"],  # the questions; the venues that answer them are further down
-    ["router", "subscriptions", "backoff", "staleness", "instrumentation"],
+    ["router", "subscriptions", "backoff", "staleness", "instrumentation.histogram"],
     ["exchanges"],
-    ["transport", "http", "rest"],
+    ["transport", "http", "rest", "instrumentation"],
     ["recording"],
     ["binding", "handoff", "connection"],
     ["leg"],

@@ -1,15 +1,28 @@
-"""LoggingTimer: how long a block took, in the log."""
+"""LoggingTimer: how long a block or a function took, in the log."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
-from typing import Self
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 __all__ = ["LoggingTimer"]
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 _log = logging.getLogger("trioex.timer")
+
+
+class Sink(Protocol):
+    """Where a timer tells what it measured."""
+
+    def log(self, level: int, text: str, /, *arguments: Any) -> None:
+        """Take one message."""
 
 
 class LoggingTimer:
@@ -19,22 +32,25 @@ class LoggingTimer:
             ...
         timer.elapsed_ns
 
+    or each call of a function, sync or async::
+
+        @LoggingTimer("requote")
+        async def requote(): ...
+
     It works around `await` too, with plain `with`. It may be used again, and logs each time.
 
     Args:
         name: what the log calls the block.
-        logger: where to; `trioex.timer` if not given.
+        logger: where to: one of `logging`, or a `FastLogger`; `trioex.timer` if not given.
         level: a level of `logging`. A failed block is logged at WARNING at least.
 
     Attributes:
         elapsed_ns: so far, or of the last block when it is over.
     """
 
-    def __init__(
-        self, name: str, *, logger: logging.Logger | None = None, level: int = logging.INFO
-    ) -> None:
+    def __init__(self, name: str, *, logger: Sink | None = None, level: int = logging.INFO) -> None:
         self.name = name
-        self._log = logger or _log
+        self._log: Sink = _log if logger is None else logger
         self._level = level
         self._start: int | None = None
         self._elapsed = 0
@@ -52,6 +68,28 @@ class LoggingTimer:
     def elapsed(self) -> float:
         """The same in seconds."""
         return self.elapsed_ns / 1e9
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Measure each call; of an async function until it has returned."""
+
+        def again() -> LoggingTimer:
+            return LoggingTimer(self.name, logger=self._log, level=self._level)
+
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def measured_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return cast(Callable[_P, _R], measured_async)
+
+        @wraps(function)
+        def measured(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with again():
+                return function(*args, **kwargs)
+
+        return measured
 
     def __enter__(self) -> Self:
         self._start = time.perf_counter_ns()
