@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--json] [--quick] [NAME ...]`."""
+"""`python -m benchmarks [--json FILE] [--quick] [NAME ...]`."""
 
 from __future__ import annotations
 

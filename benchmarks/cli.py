@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .harness import Row, open_bench
-from .report import print_json, print_table
+from .report import print_table, write_json
 
 __all__ = ["NAMES", "main"]
 
 NAMES = (
     *("frames", "typed", "routing", "hop", "latency", "binding", "memory", "connecting"),
-    *("book", "wire_to_book"),
+    *("log_record", "book", "wire_to_book"),
 )
 
 
@@ -29,7 +29,7 @@ def main(only: str | None = None, arguments: Sequence[str] | None = None) -> Non
         prog=f"python -m benchmarks{f'.{only}' if only else ''}",
         description="Measure trioex beside its peers: three minutes, 40 seconds with --quick.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", metavar="FILE", help="write JSON, too; - for stdout alone")
     parser.add_argument("--quick", action="store_true", help="one turn, fewer messages")
     if only is None:
         parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
@@ -45,6 +45,6 @@ def main(only: str | None = None, arguments: Sequence[str] | None = None) -> Non
             taken = time.perf_counter() - begin
             print(f"{name}: measured in {taken:.0f} s", file=sys.stderr, flush=True)
     if options.json:
-        print_json(rows, quick=options.quick)
-    else:
+        write_json(options.json, rows, quick=options.quick)
+    if options.json != "-":
         print_table(rows)

@@ -9,16 +9,20 @@ import platform
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+import attrs
 
 from .harness import Row
 
-__all__ = ["print_json", "print_table"]
+__all__ = ["print_table", "write_json"]
 
 _PACKAGES = (
     *("trio", "trio-websocket", "msgspec", "protobuf", "picows", "uvloop", "websockets"),
     *("cryptofeed", "order-book", "sortedcontainers", "ccxt", "orjson"),
 )
+_NAME = "trioex"
 _HEADS = ("what", "contender", "median [least - most]", "ratio to", "at least", "aim", "")
 _CAPTION = (
     "Medians over turns, with the least and the most. A ratio is to the peer in the same turn; "
@@ -42,11 +46,50 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def print_json(rows: Sequence[Row], *, quick: bool) -> None:
-    """Print one object: the machine and the rows."""
-    facts = {**_machine(), "quick": quick, "rows": [row.as_dict() for row in rows]}
-    json.dump(facts, sys.stdout, indent=1)
-    print()
+def write_json(file: str, rows: Sequence[Row], *, quick: bool) -> None:
+    """Write one object: the machine and the rows; to stdout for `-`.
+
+    A row has `name`, `ours`, `peer`, `peer_name`, `ratio`, `target` (`at_least` and `aim`, of the
+    ratio or of our figure) and `met`: whether it is at least what it has to be, None without a
+    target. Where we are the one compared with, the ratio says how many times as much the peer has.
+    """
+    facts = {**_machine(), "quick": quick, "rows": _compared(rows)}
+    text = json.dumps(facts, indent=1) + "\n"
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).write_text(text)
+
+
+def _compared(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    medians = {(row.what, row.contender): row.median for row in rows}
+    compared = []
+    for row in rows:
+        is_ours = row.contender == _NAME or row.contender.startswith(f"{_NAME},")
+        ours, peer = row.median, medians.get((row.what, row.peer or ""))
+        names = row.contender, row.peer
+        if not is_ours:
+            if row.peer is None or not row.peer.startswith(_NAME):
+                continue  # a peer beside another one
+            ours, peer, names = peer, ours, (row.peer, row.contender)
+        compared.append(
+            {
+                "name": row.what,
+                "contender": names[0],
+                "unit": row.unit,
+                "ours": ours,
+                "peer": peer,
+                "peer_name": names[1],
+                "ratio": row.ratio,
+                "target": None if row.target is None else attrs.asdict(row.target),
+                "met": None if not row.verdict else row.verdict != "below",
+                "verdict": row.verdict,
+                "values": list(row.values),
+                "ratios": list(row.ratios),
+                "note": row.note,
+            }
+        )
+    return compared
 
 
 def print_table(rows: Sequence[Row]) -> None:

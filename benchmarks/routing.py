@@ -67,13 +67,13 @@ def measure(bench: Bench) -> list[Row]:
     mexc = mexc_depths(_FRAMES)
     nobody, source = _Source(None), _Source(0)
     runs = {
-        "gateio, raw": partial(_run, _raw(GateioSpot()), GATE_SYMBOLS, gate, True, nobody),
-        "mexc, raw": partial(_run, _raw(MexcSpot()), ("BTCUSDT",), mexc, False, nobody),
-        "gateio, decoded": partial(_run, GateioSpot(), GATE_SYMBOLS, gate, True, source),
-        "mexc, decoded": partial(_run, MexcSpot(), ("BTCUSDT",), mexc, False, source),
+        "trioex, gateio raw": partial(_run, _raw(GateioSpot()), GATE_SYMBOLS, gate, True, nobody),
+        "trioex, mexc raw": partial(_run, _raw(MexcSpot()), ("BTCUSDT",), mexc, False, nobody),
+        "trioex, gateio decoded": partial(_run, GateioSpot(), GATE_SYMBOLS, gate, True, source),
+        "trioex, mexc decoded": partial(_run, MexcSpot(), ("BTCUSDT",), mexc, False, source),
     }
     target = Target(280, 150, "value")
-    targets = {"gateio, raw": target, "mexc, raw": target}
+    targets = {"trioex, gateio raw": target, "trioex, mexc raw": target}
     turns = bench.turns(runs, 15)
     return compare("route and call", turns, "ns", "ns", targets=targets)
 

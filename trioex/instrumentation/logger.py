@@ -75,6 +75,11 @@ class FastLogger:
         )
 
     @property
+    def waiting(self) -> int:
+        """Notes that are not written yet."""
+        return len(self._notes)
+
+    @property
     def level(self) -> int:
         """What is below is not even noted. At first the level of the logger behind it."""
         return self._level
@@ -163,14 +168,17 @@ class FastLogger:
         notes = self._notes
         most = _BATCH if self._threaded else _SLICE
         batch = [notes.popleft() for _ in range(min(len(notes), most))]
-        self.dropped += len(batch)
-        if self._threaded:
+        if not self._threaded:
+            self._write_all(batch)
+            self.written += len(batch)
+            await trio.lowlevel.checkpoint()
+            return
+        try:
             # Nothing but the deadline of the end cancels it: no two threads ever write.
             await trio.to_thread.run_sync(self._write_all, batch, abandon_on_cancel=True)
-        else:
-            self._write_all(batch)
-            await trio.lowlevel.checkpoint()
-        self.dropped -= len(batch)
+        except trio.Cancelled:
+            self.dropped += len(batch)
+            raise
         self.written += len(batch)
 
     def _write_all(self, batch: list[_Note]) -> None:
