@@ -248,6 +248,14 @@ def test_an_audit_compares_at_one_version() -> None:
     assert (made.audits, made.differing) == (2, 1)
 
 
+def test_a_book_that_is_lost_is_not_audited_any_more() -> None:
+    made = live()
+    made.begin_audit()
+    made.lost("nobody is bound to it any more")
+    assert not made.is_audited
+    assert made.can_audit(snapshot(10)) is False
+
+
 def test_a_book_that_nears_the_end_of_what_is_known_is_extended_while_live() -> None:
     made = make(limit=4)
     bids = [(float(price), 1.0) for price in (99, 98, 97, 96)]

@@ -105,7 +105,7 @@ class Books:
         """Nobody reads a book any more."""
         self._plans.pop(synchroniser, None)
         self._stop(synchroniser)
-        synchroniser.book.mark(BookState.STALE, "nobody is bound to it any more")
+        synchroniser.lost("nobody is bound to it any more")  # an audit under way ends with it
 
     def start(self, nursery: trio.Nursery) -> None:
         """Get what is needed from now on, in a nursery that outlives it."""
