@@ -42,8 +42,8 @@ class Session:
         """Read it."""
         recording = Recording.load(_FILE)
         bodies = {
-            dict(query).get("currency_pair", ""): body
-            for (path, query), body in recording.answers.items()
+            dict(query).get("currency_pair", ""): bodies[0]
+            for (path, query), bodies in recording.answers.items()
             if path == _PATH
         }
         versions = {pair: json.loads(body)["id"] for pair, body in bodies.items()}

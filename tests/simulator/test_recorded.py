@@ -94,6 +94,19 @@ async def test_gets_beside_it_are_answered(
             await sim.fetch(f"{sim.rest_url}/book?a=1")
 
 
+async def test_a_get_that_was_repeated_is_answered_in_the_order_of_time(
+    virtual: Environment, tmp_path: Path, autojump_clock: Clock
+) -> None:
+    (tmp_path / "ws.txt").write_text("1.5: {}\n")
+    line = 'https://x/api/v4/book?a=1 -> {0}: {{"id":{0}}}\n'.format
+    (tmp_path / "rest_1.txt").write_text(line(3.0) + line(1.0))
+    (tmp_path / "rest_2.txt").write_text(line(2.0))
+    recording = tmp_path / "ws.txt"
+    async with open_simulator("gateio", recording=recording, environment=virtual) as sim:
+        ids = [json.loads(await sim.fetch(f"{sim.rest_url}/book?a=1"))["id"] for _ in range(4)]
+    assert ids == [1.0, 2.0, 3.0, 3.0]
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

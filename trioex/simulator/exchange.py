@@ -109,6 +109,7 @@ class Exchange:
         self._given = 0
         """Frames given to connections."""
         self._snapshots: dict[str, tuple[int, Response]] = {}
+        self._answered: Counter[str] = Counter()
         self._now = self._wake = clock.wall
         self._sleep = trio.CancelScope()
 
@@ -301,7 +302,8 @@ class Exchange:
         if symbol is not None and self.injector.active("failing_snapshot", symbol) is not None:
             return 500, b"{}", None
         if self.recording is not None:
-            body = self.recording.answer(target)
+            body = self.recording.answer(target, self._answered[target])
+            self._answered[target] += 1
         else:
             books = self.injector.books(symbol)
             body = self.front_end.rest(books, self.board.refused, path, query, now)

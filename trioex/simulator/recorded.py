@@ -9,7 +9,10 @@ Files named `rest_*.txt` beside it hold GETs as `URL -> TIME: BODY`.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -48,12 +51,12 @@ class Recording:
         frames: everything the venue sent, in order.
         pushes, acknowledgements: how many of them are what.
         requests: how many requests the recorder sent.
-        answers: bodies of GETs by path and query.
+        answers: bodies of GETs by path and query, in the order in which they were recorded.
     """
 
     frames: Sequence[RecordedFrame]
     requests: int
-    answers: Mapping[Asked, bytes]
+    answers: Mapping[Asked, Sequence[bytes]]
 
     @property
     def acknowledgements(self) -> int:
@@ -95,28 +98,31 @@ class Recording:
                 )
         if not frames:
             raise RecordingError(f"{path} holds no frame of the venue")
-        answers: dict[Asked, bytes] = {}
         beside = sorted(path.parent.glob("rest_*.txt")) if rest is None else [Path(rest)]
-        for each in beside:
-            answers |= _read_answers(each)
-        return cls(frames, requests, answers)
+        gets = sorted(chain(*map(_read_gets, beside)), key=itemgetter(0))
+        answers: defaultdict[Asked, list[bytes]] = defaultdict(list)
+        for _, asked, body in gets:
+            answers[asked].append(body)
+        return cls(frames, requests, dict(answers))
 
-    def answer(self, target: str) -> Body | None:
-        """The recorded body of a GET, whatever the order of its query; None where there is none."""
+    def answer(self, target: str, before: int = 0) -> Body | None:
+        """The recorded body of a GET, whatever the order of its query; None where there is none.
+
+        Args:
+            before: how often it was answered before: each time the next one, in the end the last.
+        """
         path, query = split_url(target)
-        body = self.answers.get((path, frozenset(query.items())))
-        return None if body is None else (200, body)
+        bodies = self.answers.get((path, frozenset(query.items())))
+        return None if bodies is None else (200, bodies[min(before, len(bodies) - 1)])
 
 
-def _read_answers(path: Path) -> dict[Asked, bytes]:
-    answers: dict[Asked, bytes] = {}
+def _read_gets(path: Path) -> Iterator[tuple[float, Asked, bytes]]:
     for number, line in _lines(path):
         match = _GET.fullmatch(line)
         if match is None:
             raise _bad(path, number, line, "'URL -> TIME: BODY'")
         target, query = split_url(match[1])
-        answers[target, frozenset(query.items())] = match[3].encode()
-    return answers
+        yield float(match[2]), (target, frozenset(query.items())), match[3].encode()
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
