@@ -2,6 +2,7 @@
 
     frames        frames a second through the socket, plain and TLS
     typed         wire to typed message, Gate.io JSON and MEXC protobuf
+    peers         wire to typed message beside cryptofeed and ccxt pro, each whole
     routing       from a frame to its handler, no socket
     hop           through the memory channel to the router
     latency       wire to handler at 1000 messages a second

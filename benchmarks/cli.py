@@ -14,7 +14,7 @@ from .report import print_table, write_json
 __all__ = ["NAMES", "main"]
 
 NAMES = (
-    *("frames", "typed", "routing", "hop", "latency", "binding", "memory", "connecting"),
+    *("frames", "typed", "peers", "routing", "hop", "latency", "binding", "memory", "connecting"),
     *("log_record", "book", "wire_to_book"),
 )
 
