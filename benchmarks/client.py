@@ -33,7 +33,7 @@ class Spec:
         count: messages it runs for.
         subscribe: the request that makes the server begin, for contenders without a manager.
         ca: file of the certificate authority, for TLS.
-        handoff: of trioex.
+        handoff, spin: of trioex.
     """
 
     contender: str
@@ -44,6 +44,7 @@ class Spec:
     subscribe: str = ""
     ca: str | None = None
     handoff: str = "channel"
+    spin: bool = False
 
 
 class Meter:
@@ -178,6 +179,8 @@ _CONTENDERS = {
     "wire cryptofeed": ("run_wire_peers", "cryptofeed"),
     "wire ccxt pro": ("run_wire_peers", "ccxt_pro"),
     "wire ccxt pro, handler": ("run_wire_peers", "ccxt_handler"),
+    "websockets": ("run_asyncio", "websockets_messages"),
+    "aiohttp": ("run_asyncio", "aiohttp_messages"),
     "websockets.trio": ("run_peers", "websockets_trio"),
     "trio-websocket": ("run_peers", "trio_websocket_messages"),
 }
