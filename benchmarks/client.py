@@ -168,6 +168,7 @@ _CONTENDERS = {
     "trioex memory": ("run_trioex", "memory"),
     "trioex connect": ("run_trioex", "connect"),
     "trioex loss": ("run_trioex", "loss"),
+    "trioex reconnect": ("reconnect", "lose"),
     "picows": ("run_picows", "stream"),
     "picows connect": ("run_picows", "connect"),
     "book trioex": ("run_books", "trioex"),

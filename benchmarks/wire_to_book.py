@@ -26,7 +26,7 @@ __all__ = ["measure"]
 
 _OURS = "trioex"
 _CONTENDERS = (_OURS, "trioex, Decimal", "cryptofeed", "ccxt pro", "ccxt pro, handler")
-_PASSES = 20
+_PASSES, _TURNS = 20, 3
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -37,6 +37,7 @@ def measure(bench: Bench) -> list[Row]:
             name: partial(bench.client, f"wire {name}", "", warm=2, count=passes)
             for name in _CONTENDERS
         },
+        _TURNS,
     )
     require_same(turns)
     return compare("wire to book, a recorded frame", turns, "us", "us", peer=_OURS)
