@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,17 @@ def write_json(file: str, rows: Sequence[Row], *, quick: bool) -> None:
     every row that was measured of trioex, or beside it. A row has `name`, `ours`, `peer`,
     `peer_name`, `ratio`, `target` (`at_least` and `aim`, of the ratio or of our figure) and `met`:
     whether it is at least what it has to be, None without a target. Where we are the one compared
-    with, the ratio says how many times as much the peer has.
+    with, the ratio says how many times as much the peer has. `measured` has the rows as they are,
+    also those of peers beside each other.
     """
     lines = [line.as_dict() for line in design_lines(rows)]
-    facts = {**machine(), "quick": quick, "rows": lines + compared(rows)}
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        **machine(),
+        "quick": quick,
+        "rows": lines + compared(rows),
+        "measured": [row.as_dict() for row in rows],
+    }
     text = json.dumps(facts, indent=1) + "\n"
     if file == "-":
         sys.stdout.write(text)
