@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-tables", action="store_true", help="charts alone")
     options = parser.parse_args(arguments)
     facts = json.loads(options.json.read_text())
+    for path in draw(facts, options.folder):
+        print(path)
     if not options.no_tables:
         for document in _DOCUMENTS:
             document.write_text(rewrite(document.read_text(), facts))
-            print(document)
-    for path in draw(facts, options.folder):
-        print(path)
+            print(document.relative_to(_ROOT))
 
 
 def draw(facts: Mapping[str, Any], folder: Path) -> list[Path]:
