@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
@@ -28,6 +28,7 @@ from .frames import Batch
 from .merge import Merger
 from .messages import BookSnapshot, MarketMessage, Number
 from .orderbook import OrderBook
+from .speedups import accelerated
 from .synchroniser import Synchroniser
 
 __all__ = ["BookKeeper", "BookQueue", "MessageQueue", "Outlet", "Route", "Router", "Source"]
@@ -571,33 +572,38 @@ class Router:
         Raises:
             Exception: what a handler with the policy `raise` raised.
         """
-        routes = self._routes
-        find = self._key
-        leg = source.leg
-        paused = False
+        return _feed(self, frames, text, received, source, self._routes, self._key, source.leg)
+
+    @staticmethod
+    def feed_in_python(
+        router: Router,
+        frames: Iterator[bytes],
+        text: bool,
+        received: int,
+        source: Source,
+        routes: Mapping[bytes, Route],
+        find: Callable[[bytes, bool], bytes | None],
+        leg: int | None,
+    ) -> bool:
+        """What `Router.feed` does, with all it needs at hand; it has a twin in C."""
         for frame in frames:
             key = find(frame, text)
-            try:
-                route = routes[key]  # type: ignore[index]  # None is in no dictionary of bytes
-            except KeyError:
-                if key is None:
-                    self._control(frame, text, source)
+            route = routes.get(key) if key is not None else None
+            if route is None:
+                route = router._miss(key, frame, text, source)
+                if route is None:
                     continue
-                found = self._find(key)
-                if found is None:
-                    self.unrouted += 1
-                    continue
-                route = found
             try:
                 messages = route.decode(frame, received)
             except DecodeError as error:
-                self._undecodable(route, error)
+                router._undecodable(route, error)
                 continue
             route.heard = source.heard = received
             if not messages:
-                self.empty += 1
+                router._skip_empty()
             elif leg is not None and route.merger is not None:
                 messages = route.merger.take(leg, messages)
+            paused = False
             for message in messages:
                 for outlet in route.outlets:  # `_hand_out` written out: a call less a message
                     try:
@@ -605,13 +611,26 @@ class Router:
                     except Exception as error:  # noqa: BLE001  the policy decides
                         outlet.failed(error)
                         continue
-                    if result is not None and self._unusual(outlet, result):
+                    if result is not None and router._unusual(outlet, result):
                         paused = True
-                if route.synchroniser is not None and self._follow(route, message, leg):
+                if route.synchroniser is not None and router._follow(route, message, leg):
                     paused = True
             if paused:
                 return True
         return False
+
+    def _miss(self, key: bytes | None, frame: bytes, text: bool, source: Source) -> Route | None:
+        """What to do with a frame whose key has no route: it may have one now."""
+        if key is None:
+            self._control(frame, text, source)
+            return None
+        found = self._find(key)
+        if found is None:
+            self.unrouted += 1
+        return found
+
+    def _skip_empty(self) -> None:
+        self.empty += 1
 
     def _follow(self, route: Route, message: MarketMessage, leg: int | None) -> bool:
         """Let a book follow a message, and hand it out; whether feeding must pause."""
@@ -655,3 +674,6 @@ class Router:
             _log.warning("%s; further frames like it are only counted", error)
         else:
             _log.debug("%s", error)
+
+
+_feed = accelerated("feed", Router.feed_in_python)

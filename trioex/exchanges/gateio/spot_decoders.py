@@ -32,13 +32,13 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
     parts = split_key(topic.key)
     assert parts is not None
     channel, name, _ = parts
-    build = CHANNELS[channel][1]
     is_exact = number_type is Decimal
     parse = _parser(channel, is_exact)
     chosen = topic.parameters
     stream = Stream(
         name, topic.channel.symbol or "", chosen.interval or "", chosen.depth, number_type
     )
+    build = CHANNELS[channel][2](stream)
 
     def decode(frame: bytes, received: int) -> Messages:
         try:
@@ -47,7 +47,7 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
                 return ()
             if is_exact:
                 _require_finite(push.result)
-            return build(stream, push, received)
+            return build(push, frame, received)
         except (*MALFORMED, DecodeError) as error:
             if _is_empty(frame):
                 return ()
@@ -59,11 +59,11 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
 @functools.cache
 def _parser(channel: str, is_exact: bool) -> Callable[[bytes], Push[Any]]:
     """The parser of a channel. Making one takes as long as ten pushes, so all topics share it."""
-    result: Any = CHANNELS[channel][0][number_form(Decimal if is_exact else float)]
+    form, generic, _ = CHANNELS[channel]
+    result: Any = generic[number_form(Decimal if is_exact else float)]
     # An old client's notes show trades in an array; all documents show one object.
     if channel == TRADES:
         result = result | list[result]
-    form: Any = Push
     return parser(form[result | None]).decode
 
 

@@ -1,0 +1,74 @@
+"""KeyMemo: the key of a push from a look at two or three places of its bytes.
+
+Exchanges send compact JSON in which most fields have a constant width, so what a frame is about
+stands at the same place in nearly all of them. A venue finds a key in whatever way takes any
+frame, and then tells the memo where it stood; the next frames that look the same are found there.
+
+The rule: what is remembered depends on nothing but the bytes that are looked at, so it is never
+wrong, whatever was learnt before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..speedups import accelerated
+
+__all__ = ["KeyMemo"]
+
+
+class PythonKeyMemo:
+    """Finds the keys of text frames; called with a frame and whether it is text.
+
+    Args:
+        fronts: where the bytes may stand that tell one kind of push from another.
+        slow: finds the key of any frame, or None; calls `learn`.
+    """
+
+    __slots__ = ("_fronts", "_places", "_slow")
+
+    def __init__(self, fronts: tuple[slice, ...], slow: Callable[[bytes], bytes | None], /) -> None:
+        self._fronts = fronts
+        self._slow = slow
+        self._places: dict[
+            bytes, tuple[slice, dict[bytes, bytes], tuple[tuple[int, bytes], ...]]
+        ] = {}
+
+    def learn(
+        self,
+        front: bytes,
+        start: int,
+        stop: int,
+        keys: dict[bytes, bytes],
+        checks: tuple[tuple[int, bytes], ...],
+        /,
+    ) -> None:
+        """Look at a place in the next frames that have a front.
+
+        Args:
+            start, stop: where the bytes stand that say which key it is.
+            keys: which; the venue's to fill and to bound.
+            checks: what must stand where besides, negative from the end.
+        """
+        self._places[front] = slice(start, stop), keys, checks
+
+    def __call__(self, frame: bytes, text: bool, /) -> bytes | None:
+        """The key of a push, or None when it is none."""
+        if not text:
+            return None
+        for front in self._fronts:
+            place = self._places.get(frame[front])
+            if place is None:
+                continue
+            window, keys, checks = place
+            key = keys.get(frame[window])
+            for at, wanted in checks:
+                if not frame.startswith(wanted, at):
+                    key = None
+            if key is None:
+                break
+            return key
+        return self._slow(frame)
+
+
+KeyMemo = accelerated("KeyMemo", PythonKeyMemo)
