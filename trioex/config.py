@@ -192,6 +192,9 @@ class WebSocketConfig:
         handoff: `channel` puts a memory channel between socket and router, so that reading
             goes on while a handler is slow; `direct` calls the router from the socket's own
             task, for the lowest latency.
+        spin: ask sockets over and over for what has arrived instead of waiting to be woken up:
+            the lowest latency, for a processor of its own that is never idle. For one connection
+            or a few; those of `dial` wait as they do.
         frame_channel_bytes: bound of that memory channel. At half of it slow consumers are
             reported, at the bound reading pauses.
         queue_size: messages a binding's queue holds, unless `bind` says otherwise.
@@ -231,6 +234,7 @@ class WebSocketConfig:
     handoff: Literal["channel", "direct"] = attrs.field(
         default="channel", validator=_one_of("channel", "direct")
     )
+    spin: bool = attrs.field(default=False, validator=_one_of(True, False))
     frame_channel_bytes: int = attrs.field(default=64 << 20, validator=_in_range(1 << 10, 1 << 40))
     queue_size: int = attrs.field(default=65_536, validator=_in_range(1, 1 << 40))
     overflow: OverflowPolicy = attrs.field(default=OverflowPolicy.BLOCK, converter=_overflow)
