@@ -113,7 +113,8 @@ class Connection:
         self._dial = dial
         self._scope = trio.CancelScope()
         self._work = trio.Event()
-        self._stopping = trio.Event()
+        self._holding: trio.CancelScope | None = None
+        self._is_stopping = False
         self._held_up = 0
         self._released = -math.inf
         self._reason: TrioexError | None = None
@@ -140,9 +141,11 @@ class Connection:
 
     def stop(self) -> None:
         """Leave in peace within the close timeout, or at once where nothing is open yet."""
-        self._stopping.set()
+        self._is_stopping = True
         if not self.is_open:
             self._scope.cancel()
+        elif self._holding is not None:
+            self._holding.cancel()
 
     async def run(self) -> TrioexError | None:
         """Open the connection and hold it until it ends. A connection runs once.
@@ -198,20 +201,20 @@ class Connection:
         self._owner.on_open()
         socket.tell_loss(self._lose)
         async with trio.open_nursery() as nursery:
+            self._holding = nursery.cancel_scope
+            if self._is_stopping:
+                self._holding.cancel()
             nursery.start_soon(self._request, socket)
             nursery.start_soon(self._keep_alive, socket)
-            nursery.start_soon(self._watch, socket)
-            nursery.start_soon(self._age)
-            nursery.start_soon(self._watch_data)
-            await self._stopping.wait()
+            if (lifetime := self._owner.lifetime) is not None:
+                nursery.start_soon(self._age, lifetime)
+            if (patience := self._config.data_timeout) is not None:
+                nursery.start_soon(self._watch_data, patience)
+            try:
+                await socket.wait_closed()
+            except ConnectionLost as error:
+                self._fail(error)
             nursery.cancel_scope.cancel()
-
-    async def _watch(self, socket: WebSocket) -> None:
-        try:
-            await socket.wait_closed()
-        except ConnectionLost as error:
-            self._fail(error)
-        self._stopping.set()
 
     def _fail(self, reason: TrioexError) -> None:
         """The connection is lost: tell it now, clear away after."""
@@ -224,11 +227,9 @@ class Connection:
         self._fail(reason)
         return self._owner.leisure
 
-    async def _age(self) -> None:
-        lifetime = self._owner.lifetime
-        if lifetime is not None:
-            await trio.sleep(lifetime)
-            self._owner.on_aged()
+    async def _age(self, lifetime: float) -> None:
+        await trio.sleep(lifetime)
+        self._owner.on_aged()
 
     async def _request(self, socket: WebSocket) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""
@@ -263,11 +264,8 @@ class Connection:
                 self._fail(PeerSilent(f"{shown(self.url)}: silent for {patience:g} s after a ping"))
                 self._scope.cancel()  # no goodbye to somebody who does not listen
 
-    async def _watch_data(self) -> None:
+    async def _watch_data(self, patience: float) -> None:
         """Call a peer dead that answers pings and brings no push of what it confirmed."""
-        patience = self._config.data_timeout
-        if patience is None:
-            return
         time_ns = self._config.environment.time_ns
         began = time_ns()
         while True:
@@ -284,6 +282,6 @@ class Connection:
     async def _send(self, socket: WebSocket, text: str) -> bool:
         try:
             await socket.send(text)
-        except ConnectionLost:  # `_watch` says why
+        except ConnectionLost:  # `_hold` says why
             return False
         return True
