@@ -16,6 +16,7 @@ A merger also watches over a single leg: a hole in the chain is told as a gap.
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable, Hashable, Sequence
 
 import attrs
@@ -28,13 +29,17 @@ _GENERATION = 2048
 """Messages a topic remembers at least, and twice as many at most; a leg that lags further
 behind may bring one again."""
 _GENERATION_ALONE = 128
-"""The same while one leg alone brings the topic, of which a copy is a push that it repeats."""
+"""The same while one leg alone brings the topic: what it may repeat, and what a second one brings
+that was delivered between its subscription and our hearing of it."""
+_RECENT = 256
+"""Trades with an id that are remembered until a second leg joins."""
 _SLOTS = 32
 """A bit for each leg that joined; legs at a time are four at most, so that a bit is used again,
 and forgotten before, only after many."""
 _ALL_BITS = (1 << _SLOTS) - 1
 _ALL_BUT_FIRST = _ALL_BITS >> 1
 _EMPTY: dict[int, int | _Seen] = {}
+_NONE_RECENT = array("q")
 """What nothing was seen of; never written to."""
 _MOST_BEHIND = 16
 """Old versions in a row on the only leg; more than a venue repeats by mistake."""
@@ -140,8 +145,11 @@ class Merger:
         "_is_chain",
         "_legs",
         "_may_restart",
+        "_newest",
         "_older",
+        "_oldest",
         "_on_gap",
+        "_recent",
         "_seen",
         "duplicates",
         "version",
@@ -157,6 +165,11 @@ class Merger:
         # brought it. The older generation is forgotten whole.
         self._seen: dict[int, int | _Seen] = _EMPTY
         self._older: dict[int, int | _Seen] = _EMPTY
+        # Of a topic that never had two legs the ids of trades, in eight bytes each instead of
+        # eighty: the numbers of nearly all venues grow, so that hardly one is looked for.
+        self._recent: array[int] | None = _NONE_RECENT
+        self._oldest = 0
+        self._newest = 0
         self._free = _ALL_BITS
         self._legs: tuple[_Leg, ...] = ()
         self._delivered = 0
@@ -175,6 +188,9 @@ class Merger:
         if self._free == _ALL_BITS and not self._delivered:
             self._legs, self._free = _first(leg), _ALL_BUT_FIRST
         elif self._find(leg) is None:
+            if self._legs and self._recent is not None:
+                self._seen = {**self._seen, **dict.fromkeys(self._recent, 0)}
+                self._recent = None
             self._legs = (*self._legs, _Leg(leg, self._delivered, self._take_bit()))
 
     def _find(self, leg: int) -> _Leg | None:
@@ -204,13 +220,21 @@ class Merger:
 
     def take(self, leg: int, messages: Sequence[MarketMessage]) -> Sequence[MarketMessage]:
         """Return what is to be delivered now of what a leg brought."""
-        # Nearly always it is the next delta and nothing waits: no more is to be asked then.
-        if len(messages) == 1 and leg in self._begun and not self._held:
-            delta = messages[0]
-            if type(delta) is BookDelta and delta.first_version - 1 == self.version:
-                self.version = delta.last_version
-                self._behind = 0
-                return messages
+        # Nearly always it is the next delta and nothing waits, or a trade with an id: no more is
+        # to be asked then.
+        if len(messages) == 1 and leg in self._begun:
+            message = messages[0]
+            if type(message) is BookDelta:
+                if message.first_version - 1 == self.version and not self._held:
+                    self.version = message.last_version
+                    self._behind = 0
+                    return messages
+            elif type(message) is Trade and message.trade_id is not None:
+                if self._is_new(message.trade_id):
+                    self._delivered += 1
+                    return messages
+                self.duplicates += 1
+                return ()
         begins = leg not in self._begun
         self._may_restart = not self._begun
         if begins:
@@ -333,7 +357,7 @@ class Merger:
 
     def _is_fresh(self, leg: int, message: MarketMessage, begins: bool) -> bool:
         if type(message) is Trade and message.trade_id is not None:
-            return self._is_new(hash(message.trade_id))
+            return self._is_new(message.trade_id)
         if isinstance(message, BookSnapshot) and self._is_chain:
             return self._is_fresh_base(message, begins)
         version = getattr(message, "version", None)
@@ -364,10 +388,26 @@ class Merger:
         self._held = ()
         return True
 
-    def _is_new(self, identity: int) -> bool:
-        if identity in self._seen or identity in self._older:
+    def _is_new(self, trade_id: str) -> bool:
+        identity = hash(trade_id)
+        recent = self._recent
+        if recent is None:
+            if identity in self._seen or identity in self._older:
+                return False
+            self._remember(identity, 0)
+            return True
+        number = int(trade_id) if trade_id.isdecimal() and len(trade_id) < 20 else 0
+        if number > self._newest:
+            self._newest = number
+        elif identity in recent:
             return False
-        self._remember(identity, 0)
+        if len(recent) == _RECENT:
+            recent[self._oldest] = identity
+            self._oldest = (self._oldest + 1) % _RECENT
+        elif recent:
+            recent.append(identity)
+        else:
+            self._recent = array("q", (identity,))
         return True
 
     def _count(self, leg: int, identity: int) -> bool:
@@ -392,14 +432,14 @@ class Merger:
         return self._repeat(by, repeated)
 
     def _remember(self, identity: int, seen: int) -> None:
-        if not self._seen or len(self._seen) >= self._generation:
-            self._older, self._seen = self._seen, {}
-        self._seen[identity] = seen
-
-    @property
-    def _generation(self) -> int:
-        """How many messages make a generation."""
-        return _GENERATION if len(self._legs) > 1 else _GENERATION_ALONE
+        generation = self._seen
+        count = len(generation)
+        if not count or count >= _GENERATION_ALONE:
+            # How many make a generation is asked for only where it may be full.
+            if not count or len(self._legs) <= 1 or count >= _GENERATION:
+                self._older, self._seen = generation, {}
+            generation = self._seen
+        generation[identity] = seen
 
     def _repeat(self, leg: _Leg, seen: _Seen) -> bool:
         bit = leg.bit
