@@ -112,8 +112,9 @@ class Connection:
         self._bucket = bucket
         self._dial = dial
         self._scope = trio.CancelScope()
-        self._work = trio.Event()
-        self._holding: trio.CancelScope | None = None
+        self._nursery: trio.Nursery | None = None
+        self._socket: WebSocket | None = None
+        self._is_asking = False
         self._is_stopping = False
         self._held_up = 0
         self._released = -math.inf
@@ -136,16 +137,18 @@ class Connection:
         self._owner.on_control(self, control)
 
     def wake(self) -> None:
-        """There are requests to send."""
-        self._work.set()
+        """There may be requests to send."""
+        if self._nursery is not None and not self._is_asking:
+            self._is_asking = True
+            self._nursery.start_soon(self._request)
 
     def stop(self) -> None:
         """Leave in peace within the close timeout, or at once where nothing is open yet."""
         self._is_stopping = True
         if not self.is_open:
             self._scope.cancel()
-        elif self._holding is not None:
-            self._holding.cancel()
+        elif self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     async def run(self) -> TrioexError | None:
         """Open the connection and hold it until it ends. A connection runs once.
@@ -201,10 +204,10 @@ class Connection:
         self._owner.on_open()
         socket.tell_loss(self._lose)
         async with trio.open_nursery() as nursery:
-            self._holding = nursery.cancel_scope
+            self._nursery, self._socket = nursery, socket
             if self._is_stopping:
-                self._holding.cancel()
-            nursery.start_soon(self._request, socket)
+                nursery.cancel_scope.cancel()
+            self.wake()
             nursery.start_soon(self._keep_alive, socket)
             if (lifetime := self._owner.lifetime) is not None:
                 nursery.start_soon(self._age, lifetime)
@@ -214,6 +217,8 @@ class Connection:
                 await socket.wait_closed()
             except ConnectionLost as error:
                 self._fail(error)
+            finally:
+                self._nursery = None
             nursery.cancel_scope.cancel()
 
     def _fail(self, reason: TrioexError) -> None:
@@ -231,16 +236,19 @@ class Connection:
         await trio.sleep(lifetime)
         self._owner.on_aged()
 
-    async def _request(self, socket: WebSocket) -> None:
+    async def _request(self) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""
+        assert self._socket is not None
         while self.is_open:  # once it is lost, what is wanted is the next connection's to ask for
-            self._work = trio.Event()
-            for request in self._subscriptions.requests(self._config.environment.time_ns()):
+            requests = self._subscriptions.requests(self._config.environment.time_ns())
+            if not requests:
+                break
+            for request in requests:
                 await self._bucket.take()
-                if not await self._send(socket, request.text):
+                if not await self._send(self._socket, request.text):
                     return
                 self._subscriptions.sent(request, trio.current_time())
-            await self._work.wait()
+        self._is_asking = False
 
     async def _keep_alive(self, socket: WebSocket) -> None:
         """Ping at the venue's interval, and call a peer dead that answers nothing.
