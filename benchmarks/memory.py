@@ -24,12 +24,16 @@ _TARGET = Target(2.04 * 1024, 0.1 * 1024, "value")
 _RESIDENT, _TRACED = "a connection, resident memory", "a connection, Python's memory"
 _PLAIN, _TLS, _STREAM = "trioex, plain", "trioex, TLS", "trioex, TLS alone"
 _BEYOND = "trioex, TLS, beyond TLS"
+_LINE = "trioex, plain, one more of a manager"
 
 
 def measure(bench: Bench) -> list[Row]:
     """Growth of the process, and what Python itself allocated."""
     secure = bench.authority is not None
-    runs = {_PLAIN: lambda: _run(bench, "manager")}
+    runs = {
+        _PLAIN: lambda: _run(bench, "manager"),
+        _LINE: lambda: _run(bench, "line", kind="mexc"),
+    }
     if secure:
         runs[_TLS] = lambda: _run(bench, "manager", secure=True)
         runs[_STREAM] = lambda: _run(bench, "stream", secure=True)
@@ -39,17 +43,17 @@ def measure(bench: Bench) -> list[Row]:
             {key: whole[key] - alone[key] for key in whole}
             for whole, alone in zip(turns[_TLS], turns[_STREAM], strict=True)
         ]
-    targets = {_PLAIN: _TARGET, _BEYOND: _TARGET}
+    targets = dict.fromkeys((_PLAIN, _LINE, _BEYOND), _TARGET)
     return [
         *compare(_RESIDENT, turns, "resident_kib", "KiB", targets=targets),
         *compare(_TRACED, turns, "traced_kib", "KiB"),
     ]
 
 
-def _run(bench: Bench, what: str, *, secure: bool = False) -> Result:
+def _run(bench: Bench, what: str, *, kind: str = "gate", secure: bool = False) -> Result:
     spec = MemorySpec(
         what=what,
-        url=bench.url(kind="gate", secure=secure),
+        url=bench.url(kind=kind, secure=secure),
         ca=str(bench.authority) if secure else None,
     )
     command = [sys.executable, "-m", f"{__package__}.run_memory", json.dumps(attrs.asdict(spec))]

@@ -35,7 +35,12 @@ Open: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 
 @attrs.frozen(kw_only=True)
 class MemorySpec:
-    """What is opened: `manager`, with so many bindings, or a `stream` that nobody reads."""
+    """What is opened.
+
+    Attributes:
+        what: `manager`, with so many bindings; `line`, one more connection of a manager of MEXC,
+            which takes thirty each; or `stream`, an open connection and nothing on it.
+    """
 
     what: str
     url: str
@@ -67,6 +72,8 @@ def _opener(spec: MemorySpec) -> Open:
     config = WebSocketConfig(
         exchange="gateio", url=spec.url, close_timeout=0.1, ssl_context=context
     )
+    if spec.what == "line":
+        return _lines(spec)
     dialer = Dialer(context)
 
     @asynccontextmanager
@@ -84,6 +91,30 @@ def _opener(spec: MemorySpec) -> Open:
         return WebSocketManager(config, bind_channels=dict.fromkeys(names, _ignore))
 
     return stream if spec.what == "stream" else manager
+
+
+def _lines(spec: MemorySpec) -> Open:
+    """Bind thirty more, which opens a connection; the first of them enters the manager."""
+    config = WebSocketConfig(exchange="mexc", url=spec.url, close_timeout=0.1)
+    manager = WebSocketManager(config)
+    kinds = ("trades", "orderbook_delta", "book_ticker", "ticker")
+    pairs = tuple(manager.venue.instruments)
+    names = (f"spot.{kind}.{symbol}" for kind in kinds for symbol in pairs)
+    is_open = False
+
+    @asynccontextmanager
+    async def line() -> AsyncGenerator[object]:
+        nonlocal is_open
+        async with AsyncExitStack() as stack:
+            bindings = [manager.bind(next(names), _ignore) for _ in range(spec.bindings)]
+            if not is_open:
+                is_open = True
+                await stack.enter_async_context(manager)
+            for binding in bindings:
+                await binding
+            yield manager
+
+    return line
 
 
 def _ignore(_message: object) -> None:
