@@ -297,3 +297,36 @@ def test_legs_that_come_and_go_for_ever_bring_no_copy() -> None:
         harness.merger.leave(2 * number)
         harness.merger.leave(2 * number + 1)
     assert len(harness.out) == 100
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=60),
+    st.sampled_from(["{}", "x{}", "{:030}"]),
+    st.integers(0, 60),
+)
+def test_a_trade_with_an_id_comes_once_before_and_after_a_second_leg_joined(
+    numbers: list[int], form: str, joins_at: int
+) -> None:
+    """Whatever the order of the ids, and whether they are numbers."""
+    harness = Harness()
+    ids = [form.format(number) for number in numbers]
+    for index, trade_id in enumerate(ids):
+        if index == joins_at:
+            harness.merger.join(1)
+        harness.take(index % 2 if index > joins_at else 0, trade(1.0, trade_id))
+    assert [each.trade_id for each in harness.out if isinstance(each, Trade)] == list(
+        dict.fromkeys(ids)
+    )
+
+
+def test_a_lone_leg_remembers_a_topic_in_a_few_kilobytes() -> None:
+    tracemalloc.start()
+    try:
+        harness = Harness()
+        for number in range(10_000):
+            harness.merger.take(0, [trade(1.0, str(number))])
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 8192
+    assert not harness.merger.take(0, [trade(1.0, "9900")])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from functools import partial
@@ -203,7 +204,14 @@ class WebSocketManager(BaseWebsocketInterface):
             config.classify,
         )
         self._registry = Registry(
-            self._venue, config, self._router, self._lines, rest, on_resolved=self._check_ready
+            self._venue,
+            config,
+            self._router,
+            self._lines,
+            rest,
+            on_resolved=self._check_ready,
+            on_channel=self._on_channel,
+            is_behind=lambda: self.is_behind,
         )
         self._books = self._router.books = Books(
             self._venue,
@@ -218,6 +226,8 @@ class WebSocketManager(BaseWebsocketInterface):
         self._ready = trio.Event()
         self._ending = trio.Event()
         self._closed = trio.Event()
+        self._due = math.inf, math.inf
+        """When requests, and messages that wait for a copy, are looked at next."""
         self._failure: TrioexError | None = None
         self._last_failure = ""
         self._context: contextlib.AbstractAsyncContextManager[None] | None = None
@@ -294,7 +304,7 @@ class WebSocketManager(BaseWebsocketInterface):
         binding = self._registry.make(
             parsed,
             handler,
-            label=str(parsed),
+            label=channel if type(channel) is str else str(parsed),
             parameters=Parameters(
                 depth=depth,
                 interval=interval,
@@ -402,6 +412,8 @@ class WebSocketManager(BaseWebsocketInterface):
             raise self._failure
 
     async def _run(self, task_status: trio.TaskStatus[WebSocketManager]) -> None:
+        now = trio.current_time()
+        self._due = now + self.config.subscribe_timeout / 2, now + _WATCH_COPIES_S
         async with self._http, trio.open_nursery() as bindings:
             self._registry.start(bindings)
             async with trio.open_nursery() as router:
@@ -409,36 +421,51 @@ class WebSocketManager(BaseWebsocketInterface):
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     self._books.start(lines)
-                    lines.start_soon(self._expire_requests)
-                    lines.start_soon(self._watch, ending := trio.CancelScope())
                     await self._wait_ready()
                     if self._failure is None:
                         task_status.started(self)
-                    await self._ending.wait()
+                    await self._tend(self._ending)
                     self._state = _State.ENDING
                     deadline = trio.current_time() + self.config.close_timeout
                     bindings.cancel_scope.deadline = deadline
                     self._registry.wind_up()
                     self._books.stop()
                     self._lines.stop()
-                    ending.cancel()
                 self._channel.close()
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
 
     async def _wait_ready(self) -> None:
         timeout = self.config.connect_timeout
-        with trio.move_on_after(timeout):
-            await self._ready.wait()
+        await self._tend(self._ready, trio.current_time() + timeout)
         if not self._ready.is_set() and not any(line.is_open for line in self._lines):
             self._end(ConnectFailed(f"no connection within {timeout:g} s: {self._last_failure}"))
 
-    async def _expire_requests(self) -> None:
+    async def _tend(self, event: trio.Event, deadline: float = math.inf) -> None:
+        """Wait for an event, at most until `deadline`, and do what is to be done meanwhile.
+
+        What runs now and then needs no task of its own: of managers there may be many.
+        """
+        while not event.is_set() and trio.current_time() < deadline:
+            with trio.move_on_at(min(deadline, *self._due)):
+                await event.wait()
+            now, (expire, copies) = trio.current_time(), self._due
+            if now >= expire:
+                expire = now + self.config.subscribe_timeout / 2
+                self._expire_requests()
+            if now >= copies:
+                copies = now + _WATCH_COPIES_S
+                self._expire_copies()
+            self._due = expire, copies
+
+    def _expire_requests(self) -> None:
         """Ask again for what is not answered; never while answers may wait behind a handler."""
-        while not self._ending.is_set():
-            with trio.move_on_after(self.config.subscribe_timeout / 2):
-                await self._ending.wait()
-            if not self._channel.waiting:
-                self._lines.expire()
+        if not self._channel.waiting:
+            self._lines.expire()
+
+    def _expire_copies(self) -> None:
+        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
+        if not self.is_behind:
+            self._router.expire(self.config.environment.time_ns())
 
     def rotate(self) -> None:
         """Replace every connection by a new one, make before break.
@@ -447,19 +474,6 @@ class WebSocketManager(BaseWebsocketInterface):
         """
         self._check_open()
         self._lines.rotate()
-
-    async def _watch(self, scope: trio.CancelScope) -> None:
-        with scope:
-            async with trio.open_nursery() as watches:
-                watches.start_soon(self._registry.watch, self._on_channel, lambda: self.is_behind)
-                watches.start_soon(self._watch_copies)
-
-    async def _watch_copies(self) -> None:
-        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
-        while True:
-            await trio.sleep(_WATCH_COPIES_S)
-            if not self.is_behind:
-                self._router.expire(self.config.environment.time_ns())
 
     def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
         channel = str(topic.channel)

@@ -39,6 +39,9 @@ _log = logging.getLogger("trioex.registry")
 _LIST_COUNTS = 60.0
 """Seconds for which a fetched list, or the failure to fetch one, stands."""
 
+_NONE_GIVEN = Parameters()
+"""Of nearly all bindings, so one for all of them."""
+
 
 class Registry:
     """Bindings, the routes they need and the subscriptions they share."""
@@ -51,6 +54,8 @@ class Registry:
         lines: Lines,
         rest: Rest,
         on_resolved: Callable[[], None],
+        on_channel: Callable[[Topic, ChannelState, int], None],
+        is_behind: Callable[[], bool],
     ) -> None:
         self._venue = venue
         self._config = config
@@ -58,10 +63,12 @@ class Registry:
         self._lines = lines
         self._rest = rest
         self._staleness = Staleness(venue, config.stale_after, router.heard)
-        self._confirmed = trio.Event()
+        self._watching: trio.CancelScope | None = None
         self._on_resolved = on_resolved
+        self._on_channel = on_channel
+        self._is_behind = is_behind
         self._bindings: dict[Binding[Any], None] = {}
-        self._by_topic: dict[str, list[Binding[Any]]] = {}
+        self._by_topic: dict[str, tuple[Binding[Any], ...]] = {}
         self._unresolved: list[Binding[Any]] = []
         self._sequence = 0
         self._nursery: trio.Nursery | None = None
@@ -113,7 +120,7 @@ class Registry:
         return Binding(
             channel,
             handler,
-            parameters=parameters or Parameters(),
+            parameters=_NONE_GIVEN if parameters in (None, _NONE_GIVEN) else parameters,
             label=label,
             sequence=self._sequence,
             queue_size=size,
@@ -186,7 +193,7 @@ class Registry:
     def _attach(self, binding: Binding[Any], topic: Topic) -> None:
         binding.topic = topic
         self._router.bind(topic, binding.outlet)
-        self._by_topic.setdefault(topic.name, []).append(binding)
+        self._by_topic[topic.name] = (*self._by_topic.get(topic.name, ()), binding)
         self._lines.want(topic)
         line = self._lines.line_of(topic)
         if line is not None and line.is_confirmed(topic):
@@ -205,10 +212,10 @@ class Registry:
         topic = binding.topic
         if topic is None:
             return
-        others = self._by_topic.get(topic.name, [])
-        if binding in others:
-            others.remove(binding)
-        if not others:
+        others = tuple(b for b in self._by_topic.get(topic.name, ()) if b is not binding)
+        if others:
+            self._by_topic[topic.name] = others
+        else:
             self._by_topic.pop(topic.name, None)
             self._staleness.forget(topic)
             self._lines.unwant(topic)
@@ -232,7 +239,7 @@ class Registry:
             self._judge(outcome.topic)
             self._router.confirmed(outcome.topic)
         errors: dict[Channel, SubscriptionRefused] = {}
-        for binding in list(self._by_topic.get(outcome.topic.name, ())):
+        for binding in self._by_topic.get(outcome.topic.name, ()):
             if outcome.reason is None:
                 binding.confirm()
                 continue
@@ -246,7 +253,8 @@ class Registry:
 
     def _judge(self, topic: Topic) -> None:
         self._staleness.confirm(topic, self._config.environment.time_ns())
-        self._confirmed.set()
+        if self._watching is None and self._staleness.allowed(topic) is not None:
+            self._start_watch()
 
     def _hint(self, channel: Channel) -> str:
         symbol = channel.symbol
@@ -281,27 +289,30 @@ class Registry:
         topics = [binding.topic for binding in found if binding.topic is not None]
         return self._staleness.state(topics[0]) if topics else ChannelState.PENDING
 
-    async def watch(
-        self, on_change: Callable[[Topic, ChannelState, int], None], is_behind: Callable[[], bool]
-    ) -> None:
+    def _start_watch(self) -> None:
+        if self._nursery is not None and self.is_running:
+            self._watching = trio.CancelScope()
+            self._nursery.start_soon(self._watch, self._watching)
+
+    async def _watch(self, scope: trio.CancelScope) -> None:
         """Tell of channels that fall silent or come back, and ask for the silent ones again.
 
-        Nothing is judged while what was read may wait behind a slow handler.
+        Nothing is judged while what was read may wait behind a slow handler. It ends when nothing
+        is to be judged any more: most channels have no rate.
         """
-        while True:
-            period = self._staleness.period()
-            if period is None:
-                self._confirmed = trio.Event()
-                await self._confirmed.wait()
-                continue
-            await trio.sleep(period)
-            if is_behind():
-                continue
-            now = self._config.environment.time_ns()
-            for topic, state, silent in self._staleness.check(now):
-                if state is ChannelState.STALE:
-                    self.renew(topic)
-                on_change(topic, state, silent)
+        with scope:
+            while (period := self._staleness.period()) is not None:
+                await trio.sleep(period)
+                if not self._is_behind():
+                    self._check_alive()
+            self._watching = None
+
+    def _check_alive(self) -> None:
+        now = self._config.environment.time_ns()
+        for topic, state, silent in self._staleness.check(now):
+            if state is ChannelState.STALE:
+                self.renew(topic)
+            self._on_channel(topic, state, silent)
 
     # Its tasks
 
@@ -320,11 +331,12 @@ class Registry:
             self._nursery.start_soon(binding.run)
 
     def wind_up(self) -> None:
-        """The end begins: nothing is bound and no symbol looked up any more."""
+        """The end begins: nothing is bound, looked up or judged any more."""
         for binding in self._bindings:
             binding.outlet.is_ending = True
-        if self._looking_up is not None:
-            self._looking_up.cancel()
+        for scope in (self._looking_up, self._watching):
+            if scope is not None:
+                scope.cancel()
 
     def end(self, error: ManagerClosed) -> None:
         """Nothing more will come; what waits in queues may still be had."""
