@@ -54,6 +54,7 @@ class Stream:
     interval: str
     depth: int | None
     number_type: type[Number]
+    topic: str = ""
 
 
 Messages: TypeAlias = Sequence[MarketMessage]
