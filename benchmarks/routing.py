@@ -107,8 +107,6 @@ def _outlet(number: int, handler: Callable[[object], None]) -> Outlet:
         handler,
         label="benchmark",
         on_error=ErrorPolicy.RAISE,
-        on_failed=_nothing,
-        on_coroutine=_nothing,
     )
 
 

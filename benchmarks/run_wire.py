@@ -125,7 +125,5 @@ def _outlet(number: int, on_book: Any) -> Outlet:
         on_book,
         label="benchmark",
         on_error=ErrorPolicy.RAISE,
-        on_failed=_nothing,
-        on_coroutine=_nothing,
         of_books=True,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,14 @@ class Harness:
             target,
             label=f"outlet {self._made}",
             on_error=on_error,
-            on_failed=self.failed.append,
-            on_coroutine=lambda result: None,
+            owner=self,
         )
+
+    def fail(self, error: Exception) -> None:
+        self.failed.append(error)
+
+    def adopt(self, coroutine: Any) -> None:
+        """It has no async handlers."""
 
     def bind(
         self,

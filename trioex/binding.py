@@ -176,8 +176,7 @@ class Binding(Generic[M]):
             handler if inline and handler is not None else self._open_queue(),
             label=label,
             on_error=on_error,
-            on_failed=self.fail,
-            on_coroutine=self._adopt,
+            owner=self,
             of_books=self._is_of_books,
         )
 
@@ -370,7 +369,7 @@ class Binding(Generic[M]):
 
     # The handler's task
 
-    def _adopt(self, coroutine: Any) -> None:
+    def adopt(self, coroutine: Any) -> None:
         """A handler that looked sync returned something to await: it is an async one."""
         self._adopted = coroutine
         self.needs_task = True

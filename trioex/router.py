@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
@@ -204,6 +203,16 @@ class BookQueue(MessageQueue):
         super().close()
 
 
+class OutletOwner(Protocol):
+    """Who has an outlet."""
+
+    def fail(self, error: Exception) -> None:
+        """An exception ends the binding (`unbind`)."""
+
+    def adopt(self, coroutine: Any) -> None:
+        """What a sync handler returned is awaitable."""
+
+
 class Outlet:
     """Where the messages of one binding go: a sync handler, or a queue.
 
@@ -212,8 +221,8 @@ class Outlet:
         put: takes one message; replaced when the outlet closes.
         queue: the queue, or None where `put` is the handler itself.
         on_error: what an exception does.
-        on_failed: called with an exception that ends the binding (`unbind`).
-        on_coroutine: called with what a sync handler returned when it is awaitable.
+        owner: whose it is; None once it is closed.
+        topic: what it is bound to on a route; None for one that takes whatever comes.
         label: for messages to people.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
         of_books: whether it takes order books, kept from the pushes, instead of these.
@@ -223,12 +232,12 @@ class Outlet:
         "is_ending",
         "label",
         "of_books",
-        "on_coroutine",
         "on_error",
-        "on_failed",
+        "owner",
         "put",
         "queue",
         "sequence",
+        "topic",
     )
 
     def __init__(
@@ -238,8 +247,7 @@ class Outlet:
         *,
         label: str,
         on_error: ErrorPolicy,
-        on_failed: Callable[[Exception], None],
-        on_coroutine: Callable[[object], None],
+        owner: OutletOwner | None = None,
         of_books: bool = False,
     ) -> None:
         self.sequence = sequence
@@ -247,8 +255,8 @@ class Outlet:
         self.label = label
         self.is_ending = False
         self.on_error = on_error
-        self.on_failed = on_failed
-        self.on_coroutine = on_coroutine
+        self.owner = owner
+        self.topic: Topic | None = None
         self.queue = target if isinstance(target, MessageQueue) else None
         self.put: Put = target.put if isinstance(target, MessageQueue) else target
 
@@ -264,13 +272,18 @@ class Outlet:
         if self.on_error is ErrorPolicy.RAISE:
             raise error
         _log.error("the handler of %s raised", self.label, exc_info=error)
-        if self.on_error is ErrorPolicy.UNBIND:
-            self.on_failed(error)
+        if self.on_error is ErrorPolicy.UNBIND and self.owner is not None:
+            self.owner.fail(error)
+
+    def on_coroutine(self, coroutine: object) -> None:
+        """A sync handler returned something to await."""
+        if self.owner is not None:
+            self.owner.adopt(coroutine)
 
     def close(self) -> None:
         """Deliver nothing more and refer to no handler."""
         self.put = _ignore
-        self.on_failed = self.on_coroutine = _ignore
+        self.owner = None
         if self.queue is not None:
             self.queue.close()
 
@@ -281,7 +294,7 @@ class Route:
 
     Attributes:
         topics: what is bound of the topics that share the key; the last one when none is.
-        bound: who asked for which of them.
+        bound: who asked for them.
         outlets: these and the general ones, in the order of binding.
         readers: those of them that take the book.
         synchroniser: keeps the book, where somebody takes it.
@@ -292,13 +305,19 @@ class Route:
 
     topics: tuple[Topic, ...]
     decode: Decoder
-    bound: dict[Outlet, Topic] = attrs.field(factory=dict["Outlet", Topic])
+    bound: tuple[Outlet, ...] = ()
     outlets: tuple[Outlet, ...] = ()
     readers: tuple[Outlet, ...] = ()
     synchroniser: Synchroniser | None = None
     merger: Merger | None = None
     heard: int = 0
     undecodable: int = 0
+    tell: Callable[[Route, int, int], None] | None = None
+
+    def missing(self, first: int, last: int) -> None:
+        """Versions of its topic are missing; a method, as that is the smallest thing to call."""
+        if self.tell is not None:
+            self.tell(self, first, last)
 
 
 _NUMBERED = frozenset({PublicChannelType.ORDERBOOK_DELTA, PublicChannelType.TRADES})
@@ -365,6 +384,7 @@ class Router:
         self._venue = venue
         self._synchronised: dict[Synchroniser, Route] = {}
         self._on_gap = on_gap
+        self._missing = self._on_missing  # one for all routes
         self._number_type = number_type
         self._key = venue.key
         self._routes: dict[bytes, Route] = {}
@@ -384,17 +404,22 @@ class Router:
         route = self._routes.get(topic.key)
         if route is None:
             route = self._open(topic)
-        route.bound[outlet] = topic
+        outlet.topic = topic
+        route.bound = (*route.bound, outlet)
         self._arrange(route)
         return route
 
     def _arrange(self, route: Route) -> None:
         """See who gets the pushes of a route."""
         if route.bound:
-            route.topics = tuple({topic.name: topic for topic in route.bound.values()}.values())
+            topics = {each.topic.name: each.topic for each in route.bound if each.topic}
+            if topics.keys() != {topic.name for topic in route.topics}:
+                route.topics = tuple(topics.values())
         general = (each.outlet for each in self._general if each.fits(route, self._venue))
         outlets = sorted((*route.bound, *general), key=_by_sequence)
         route.outlets = tuple(each for each in outlets if not each.of_books)
+        if route.outlets == route.bound:
+            route.outlets = route.bound  # as nearly all are: one for both
         route.readers = tuple(each for each in outlets if each.of_books)
         if bool(route.readers) != (route.synchroniser is not None):
             self._arrange_book(route)
@@ -462,7 +487,7 @@ class Router:
         self._general = [each for each in self._general if each.outlet is not outlet]
         for key, route in list(self._routes.items()):
             if outlet in route.outlets or outlet in route.readers:
-                route.bound.pop(outlet, None)
+                route.bound = tuple(each for each in route.bound if each is not outlet)
                 self._arrange(route)
                 if not (route.outlets or route.readers):
                     del self._routes[key]
@@ -493,7 +518,8 @@ class Router:
     def _merge(self, route: Route) -> None:
         if route.merger is None:
             is_chain = route.topics[0].channel.type is PublicChannelType.ORDERBOOK_DELTA
-            route.merger = Merger(partial(self._on_missing, route), is_chain=is_chain)
+            route.tell = self._missing
+            route.merger = Merger(route.missing, is_chain=is_chain)
         if route.synchroniser is not None:
             route.merger.wants_base = route.synchroniser.wants_base
 

@@ -12,6 +12,7 @@ A frame takes one of two ways. `Venue.key` looks at its first bytes: a push has 
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -481,4 +482,10 @@ class Venue(abc.ABC):
             name: values[values.index(given[name]) if name in given else 0]
             for name, values in allowed.items()
         }
-        return Parameters(**chosen)
+        return _shared(Parameters(**chosen))
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(parameters: Parameters) -> Parameters:
+    """One for all topics that chose the same."""
+    return parameters

@@ -7,7 +7,6 @@ refuses a push of another stream than its own.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -56,11 +55,12 @@ class Stream:
     interval: str
     depth: int | None
     number_type: type[Number]
+    topic: str = ""
 
 
 Messages: TypeAlias = Sequence[MarketMessage]
-Build: TypeAlias = Callable[[Any, bytes, int], Messages]
-"""(push, its frame, receive time) -> messages."""
+Build: TypeAlias = Callable[[Stream, Any, bytes, int], Messages]
+"""(stream, push, its frame, receive time) -> messages."""
 
 
 def _of_another(name: str) -> DecodeError:
@@ -225,34 +225,28 @@ def _book(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messa
     return (message,)
 
 
-def _updates(stream: Stream) -> Build:
-    """Written out, with what it needs bound once: nothing comes as often as updates."""
-    name, symbol = stream.name, stream.symbol
-
-    def build(push: Push[Any], frame: bytes, received: int) -> Messages:
-        update: UpdateResult[Number] = push.result
-        if update.stream != name:
-            raise _of_another(update.stream)
-        millis = update.moment
-        moment = _moment(push, frame) if millis is None else millis * NS_A_MS
-        if update.full:
-            return (_whole_book(stream, update, moment, received),)
-        if update.first is None:
-            raise DecodeError("Object missing required field `U` - at `$.result`")
-        delta = BookDelta(
-            _GATEIO,
-            _SPOT,
-            symbol,
-            moment,
-            received,
-            update.bids,
-            update.asks,
-            update.first,
-            update.last,
-        )
-        return (delta,)
-
-    return build
+def _update(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
+    update: UpdateResult[Number] = push.result
+    if update.stream != stream.name:
+        raise _of_another(update.stream)
+    millis = update.moment  # the usual case without a call: nothing comes as often as updates
+    moment = _moment(push, frame) if millis is None else millis * NS_A_MS
+    if update.full:
+        return (_whole_book(stream, update, moment, received),)
+    if update.first is None:
+        raise DecodeError("Object missing required field `U` - at `$.result`")
+    message = BookDelta(
+        _GATEIO,
+        _SPOT,
+        stream.symbol,
+        moment,
+        received,
+        update.bids,
+        update.asks,
+        update.first,
+        update.last,
+    )
+    return (message,)
 
 
 def _whole_book(
@@ -276,17 +270,13 @@ def _side(levels: Iterable[Level], *, descending: bool) -> tuple[Level, ...]:
     return tuple(sorted((level for level in levels if level[1]), reverse=descending))
 
 
-def _each(build: Callable[[Stream, Any, bytes, int], Messages]) -> Callable[[Stream], Build]:
-    return lambda stream: functools.partial(build, stream)
-
-
-CHANNELS: dict[str, tuple[Any, Any, Callable[[Stream], Build]]] = {
-    at.TRADES: (Push, TradeResult, _each(_trades)),
-    at.TICKERS: (TimedPush, TickerResult, _each(_ticker)),
-    at.CANDLESTICKS: (TimedPush, CandleResult, _each(_candle)),
-    at.BOOK_TICKER: (Push, BestResult, _each(_best)),
-    at.ORDER_BOOK: (Push, BookResult, _each(_book)),
-    at.ORDER_BOOK_UPDATE: (Push, UpdateResult, _updates),
-    at.OBU: (Push, UpdateResult, _updates),
+CHANNELS: dict[str, tuple[Any, Any, Build]] = {
+    at.TRADES: (Push, TradeResult, _trades),
+    at.TICKERS: (TimedPush, TickerResult, _ticker),
+    at.CANDLESTICKS: (TimedPush, CandleResult, _candle),
+    at.BOOK_TICKER: (Push, BestResult, _best),
+    at.ORDER_BOOK: (Push, BookResult, _book),
+    at.ORDER_BOOK_UPDATE: (Push, UpdateResult, _update),
+    at.OBU: (Push, UpdateResult, _update),
 }
 """How a push of each channel is parsed, and what makes its messages."""
