@@ -22,9 +22,9 @@ def measure(bench: Bench) -> list[Row]:
     """Microseconds a binding."""
     turns = bench.turns(
         {
-            "not running": _idle,
-            "running": lambda: trio.run(_running),
-            "running, until confirmed": lambda: trio.run(_confirmed),
+            "trioex, not running": _idle,
+            "trioex, running": lambda: trio.run(_running),
+            "trioex, until confirmed": lambda: trio.run(_confirmed),
         },
     )
     target = Target(1000, 20, "value")

@@ -20,7 +20,7 @@ __all__ = ["measure", "require_same"]
 
 _OURS = "trioex"
 _CONTENDERS = (_OURS, "order_book, Decimal", "order_book, float", "sortedcontainers")
-_DELTAS = 1000
+_DELTAS, _TURNS = 1000, 3
 _TARGET = {(1000, 5): Target(4, 2, "value")}
 
 
@@ -28,7 +28,8 @@ def measure(bench: Bench) -> list[Row]:
     """Microseconds a delta, in CPU time."""
     count = bench.scaled(_DELTAS)
     turns = bench.turns(
-        {name: partial(bench.client, f"book {name}", "", count=count) for name in _CONTENDERS}
+        {name: partial(bench.client, f"book {name}", "", count=count) for name in _CONTENDERS},
+        _TURNS,
     )
     require_same(turns)
     rows = []

@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Meter", "Spec", "Stopwatch", "quantile"]
+__all__ = ["Meter", "Spec", "Stopwatch", "Tally", "quantile"]
 
 
 @attrs.frozen(kw_only=True)
@@ -27,12 +27,13 @@ class Spec:
     Attributes:
         contender: a key of `_CONTENDERS`.
         url: of the server, with what it is to send.
-        work: what each message is made into: `bytes`, `view`, `gate`, `mexc` or `trade`.
+        work: what each message is made into: `bytes`, `view`, `gate`, `mexc`, `trade`; of whole
+            peers `trades`, `delta` or `book`.
         warm: messages before the clock starts.
         count: messages it runs for.
         subscribe: the request that makes the server begin, for contenders without a manager.
         ca: file of the certificate authority, for TLS.
-        handoff: of trioex.
+        handoff, spin: of trioex.
     """
 
     contender: str
@@ -43,6 +44,7 @@ class Spec:
     subscribe: str = ""
     ca: str | None = None
     handoff: str = "channel"
+    spin: bool = False
 
 
 class Meter:
@@ -82,6 +84,55 @@ class Meter:
         self.on_done()
 
 
+class Tally:
+    """A handler that also learns of several messages at once, and keeps the last.
+
+    Attributes:
+        on_done: called behind the last message.
+        last: what came last.
+    """
+
+    __slots__ = ("_cpu", "_from", "_mark", "_marks", "_seen", "_wall", "last", "on_done", "result")
+
+    def __init__(self, spec: Spec) -> None:
+        self.on_done: Callable[[], object] = lambda: None
+        self.result: dict[str, Any] = {}
+        self.last: Any = None
+        self._seen = self._from = 0
+        self._marks = [spec.warm + spec.count]
+        self._mark = spec.warm or 1
+        self._wall = self._cpu = 0.0
+
+    def __call__(self, message: object) -> None:
+        """One more message."""
+        self.last = message
+        self._seen += 1
+        if self._seen >= self._mark:
+            self._reached()
+
+    def upto(self, number: int, message: object) -> None:
+        """All messages up to this one, the first of which has the number 1."""
+        self.last = message
+        self._seen = number
+        if number >= self._mark:
+            self._reached()
+
+    def _reached(self) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        if self._marks:
+            self._wall, self._cpu, self._from = wall, cpu, self._seen
+            self._mark = self._marks.pop()
+            return
+        count = self._seen - self._from
+        self.result = {
+            "rate": count / (wall - self._wall),
+            "cpu_us": (cpu - self._cpu) / count * 1e6,
+            "received": self._seen,
+        }
+        self._mark = sys.maxsize
+        self.on_done()
+
+
 class Stopwatch:
     """A handler of trades that notes how long ago each was sent."""
 
@@ -111,9 +162,13 @@ _CONTENDERS = {
     "trioex frames": ("run_trioex", "frames"),
     "trioex typed": ("run_trioex", "typed"),
     "trioex latency": ("run_trioex", "latency"),
+    "trioex whole": ("run_whole", "trioex"),
+    "cryptofeed whole": ("run_whole_peers", "cryptofeed"),
+    "ccxt pro whole": ("run_whole_peers", "ccxt_pro"),
     "trioex memory": ("run_trioex", "memory"),
     "trioex connect": ("run_trioex", "connect"),
     "trioex loss": ("run_trioex", "loss"),
+    "trioex reconnect": ("reconnect", "lose"),
     "picows": ("run_picows", "stream"),
     "picows connect": ("run_picows", "connect"),
     "book trioex": ("run_books", "trioex"),
@@ -125,6 +180,8 @@ _CONTENDERS = {
     "wire cryptofeed": ("run_wire_peers", "cryptofeed"),
     "wire ccxt pro": ("run_wire_peers", "ccxt_pro"),
     "wire ccxt pro, handler": ("run_wire_peers", "ccxt_handler"),
+    "websockets": ("run_asyncio", "websockets_messages"),
+    "aiohttp": ("run_asyncio", "aiohttp_messages"),
     "websockets.trio": ("run_peers", "websockets_trio"),
     "trio-websocket": ("run_peers", "trio_websocket_messages"),
 }

@@ -1,20 +1,27 @@
 """Wire to handler at 1000 trades a second: from just before the server's write to the handler.
 
-Both sides decode the trade: trioex with a whole manager, the peer by hand on picows.
+All decode the trade: trioex with a whole manager, the peers by hand, on uvloop. `spin` looks for
+data without sleeping, which takes a core; it is measured where trioex has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import attrs
+
+from trioex import WebSocketConfig
+
 from .cli import main
-from .harness import Bench, Row, Target, compare
+from .harness import Bench, Result, Row, Target, compare
 from .samples import subscribe_text
 
 __all__ = ["measure"]
 
 _PEER = "picows by hand"
+_SPIN = "trioex, direct, spin"
 _RATE, _WARM, _COUNT = 1000, 100, 1500
 
 
@@ -25,12 +32,20 @@ def measure(bench: Bench) -> list[Row]:
     wish: dict[str, Any] = {"kind": "trade", "count": _WARM + count + 20, "rate": _RATE}
     subscribe = subscribe_text("gateio", "spot.trades.BTCUSDT")
     ours = partial(bench.client, "trioex latency", bench.url(**wish), **spec)
-    theirs = partial(bench.client, "picows", bench.url(**wish, ack=0), subscribe=subscribe, **spec)
+
+    def theirs(contender: str) -> Callable[[], Result]:
+        url = bench.url(**wish, ack=0)
+        return partial(bench.client, contender, url, subscribe=subscribe, **spec)
+
+    spins = "spin" in attrs.fields_dict(WebSocketConfig)
     turns = bench.turns(
         {
             "trioex, channel": ours,
             "trioex, direct": partial(ours, handoff="direct"),
-            _PEER: theirs,
+            **({_SPIN: partial(ours, handoff="direct", spin=True)} if spins else {}),
+            _PEER: theirs("picows"),
+            "websockets by hand": theirs("websockets"),
+            "aiohttp by hand": theirs("aiohttp"),
         },
     )
     direct = "trioex, direct"

@@ -1,5 +1,6 @@
 """Coming back: from the loss of a connection to the next message, lost and delivered twice.
 
+    python -m benchmarks reconnect                           the figures of the design, few drops
     python -m benchmarks.reconnect [--json] [--drops N]      loopback, TLS, the real clock
     python -m benchmarks.reconnect --virtual [--json]        in memory, simulated round trips
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,15 +25,56 @@ import attrs
 import trio
 
 from trioex import BookSnapshot, Trade, WebSocketManager
+from trioex.events import ConnectionEvent, Disconnected
 from trioex.simulator import How
 
-from .exchange import open_exchange
+from .client import Spec
+from .harness import Bench, Row, Target, compare
 from .reconnect_virtual import measure_virtual
 
-__all__ = ["Watcher", "main", "percentile"]
+__all__ = ["Watcher", "lose", "main", "measure", "percentile"]
 
 KINDS: tuple[How, ...] = ("drop", "close", "cut")
 MODES = {"cold": "none", "standby": "standby", "hot": "hot"}
+
+
+_DROPS, _TURNS = 30, 2
+"""In each mode, as a part of all benchmarks; the p99 of so few is the longest of them."""
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Milliseconds to the next message, and what was lost or came twice."""
+    drops, ours = bench.scaled(_DROPS), "trioex"
+    modes = {
+        mode: bench.turns(
+            {ours: partial(bench.client, "trioex reconnect", "", work=mode, count=drops)},
+            _TURNS,
+        )
+        for mode in MODES
+    }
+    targets = {"cold": Target(20, 8, "value"), "standby": Target(5, 2, "value")}
+    nothing = {ours: Target(0, 0, "value")}
+    rows = []
+    for mode, target in targets.items():
+        what = f"loss to next message, {mode}"
+        rows += compare(f"{what}, p50", modes[mode], "p50_ms", "ms")
+        rows += compare(f"{what}, p99", modes[mode], "p99_ms", "ms", targets={ours: target})
+    return [
+        *rows,
+        *compare("lost messages, hot", modes["hot"], "lost", "messages", targets=nothing),
+        *compare("messages twice, hot", modes["hot"], "duplicates", "messages"),
+    ]
+
+
+def lose(spec: Spec) -> dict[str, float]:
+    """One mode, all kinds of loss: what one contender's process does."""
+    logging.disable()  # every loss is logged
+    outcome = trio.run(_measure, spec.work, KINDS, spec.count)
+    found: dict[str, float] = {"lost": outcome.lost, "duplicates": outcome.duplicates}
+    if outcome.seconds:
+        found["p50_ms"] = percentile(outcome.seconds, 0.5) * 1e3
+        found["p99_ms"] = percentile(outcome.seconds, 0.99) * 1e3
+    return found
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -47,6 +90,7 @@ class Watcher:
         self._began = trio.Event()
         self._time = 0
         self._flowed = trio.Event()
+        self._noticed = trio.Event()
         self.trades: list[Trade] = []
 
     def on_book(self, message: object) -> None:
@@ -55,6 +99,17 @@ class Watcher:
             self._time = time.perf_counter_ns()
             self._began.set()
         self._flowed.set()
+
+    def on_event(self, event: ConnectionEvent) -> None:
+        """Note a loss."""
+        if isinstance(event, Disconnected):
+            self._noticed.set()
+
+    async def noticed(self, lose: Callable[[], Awaitable[int]]) -> None:
+        """Cause a loss and wait until the manager knows, so that no other one comes before."""
+        self._noticed = trio.Event()
+        await lose()
+        await self._noticed.wait()
 
     async def data(self) -> None:
         """Wait for a message: data flowed, so the next loss is a first one again."""
@@ -101,22 +156,28 @@ async def _whole(ws: WebSocketManager, legs: int) -> None:
         await trio.sleep(0.001)
 
 
-async def _measure(mode: str, kind: How, drops: int) -> Outcome:
+async def _measure(mode: str, kinds: Sequence[How], drops: int) -> Outcome:
+    """Lose a connection so many times, in one way after another."""
+    from .exchange import open_exchange  # needs trustme
+
     watcher = Watcher()
     async with open_exchange() as exchange:
         config = exchange.config(redundancy=MODES[mode])
-        async with WebSocketManager(config) as ws:
+        async with WebSocketManager(config, connection_handlers=watcher.on_event) as ws:
             await ws.bind("spot.orderbook_delta.BTCUSDT", watcher.on_book, depth=50)
             await ws.bind("spot.trades.BTCUSDT", watcher.trades.append)
             seconds: list[float] = []
             for number in range(drops):
                 await _whole(ws, 1 if mode == "cold" else 2)
                 await watcher.data()
+                kind = kinds[number % len(kinds)]
+                lose = partial(exchange.drop, kind, number)
                 if mode == "hot":  # nothing begins anew: it is counted, not timed
-                    await exchange.drop(kind, number)
+                    await watcher.noticed(lose)
                 else:
-                    seconds.append(await watcher.after(partial(exchange.drop, kind, number)))
+                    seconds.append(await watcher.after(lose))
             await trio.sleep(0.3)
+    kind = ", ".join(kinds)
     return Outcome(mode, kind, drops, seconds, watcher.lost(), watcher.duplicates())
 
 
@@ -174,7 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = measure_virtual()
         print(json.dumps(rows, indent=1)) if options.json else _print(rows)
         return
-    outcomes = [trio.run(_measure, mode, kind, options.drops) for mode in MODES for kind in KINDS]
+    outcomes = [
+        trio.run(_measure, mode, (kind,), options.drops) for mode in MODES for kind in KINDS
+    ]
     summary = _summary(outcomes)
     if options.json:
         print(json.dumps(summary, indent=1))

@@ -7,30 +7,54 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from .design import Line, design_lines
 from .harness import Row
 
-__all__ = ["print_table", "write_json"]
+__all__ = [
+    "MET",
+    "compared",
+    "cpu_model",
+    "describe",
+    "design_cells",
+    "figure",
+    "machine",
+    "plain_lines",
+    "print_design",
+    "print_table",
+    "quantity",
+    "write_json",
+]
 
 _PACKAGES = (
-    *("trio", "trio-websocket", "msgspec", "protobuf", "picows", "uvloop", "websockets"),
-    *("cryptofeed", "order-book", "sortedcontainers", "ccxt", "orjson"),
+    *("trioex", "trio", "trio-websocket", "msgspec", "protobuf", "picows", "uvloop", "websockets"),
+    *("aiohttp", "cryptofeed", "ccxt", "orjson", "order-book", "sortedcontainers"),
 )
 _NAME = "trioex"
 _HEADS = ("what", "contender", "median [least - most]", "ratio to", "at least", "aim", "")
+_RIGHT = range(2, 6)
 _CAPTION = (
     "Medians over turns, with the least and the most. A ratio is to the peer in the same turn; "
     "contenders take turns, each in a process of its own, on one loopback server."
 )
+_DESIGN_HEADS = ("what the design asks for", "trioex", "peer", "ratio", "at least", "aim", "met")
+_DESIGN_RIGHT = range(1, 6)
+_DESIGN_CAPTION = (
+    "trioex with handoff=direct, where that makes a difference. A ratio is of trioex to the peer; "
+    "beside cryptofeed and ccxt pro it says how many times as long as trioex they take."
+)
+MET = {"aim": "yes, aim", "at least": "yes", "below": "no", "": ""}
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What it ran on, and beside what."""
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
@@ -39,21 +63,53 @@ def _machine() -> dict[str, Any]:
             versions[package] = None
     return {
         "python": platform.python_version(),
-        "system": platform.system(),
+        "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
+        "cpu": cpu_model(),
         "cpus": os.cpu_count(),
         "packages": versions,
     }
 
 
+def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of the processor, as far as the system says it."""
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
+
+
+def describe(facts: Mapping[str, Any]) -> str:
+    """The machine and the versions, in a sentence each."""
+    versions = ", ".join(
+        f"{name} {number}" for name, number in facts["packages"].items() if number is not None
+    )
+    return (
+        f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['system']}, Python {facts['python']}. "
+        f"{versions}."
+    )
+
+
 def write_json(file: str, rows: Sequence[Row], *, quick: bool) -> None:
     """Write one object: the machine and the rows; to stdout for `-`.
 
-    A row has `name`, `ours`, `peer`, `peer_name`, `ratio`, `target` (`at_least` and `aim`, of the
-    ratio or of our figure) and `met`: whether it is at least what it has to be, None without a
-    target. Where we are the one compared with, the ratio says how many times as much the peer has.
+    The lines of the design's table come first, each with a name of its own and `design` true; then
+    every row that was measured of trioex, or beside it. A row has `name`, `ours`, `peer`,
+    `peer_name`, `ratio`, `target` (`at_least` and `aim`, of the ratio or of our figure) and `met`:
+    whether it is at least what it has to be, None without a target. Where we are the one compared
+    with, the ratio says how many times as much the peer has. `measured` has the rows as they are,
+    also those of peers beside each other.
     """
-    facts = {**_machine(), "quick": quick, "rows": _compared(rows)}
+    lines = [line.as_dict() for line in design_lines(rows)]
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        **machine(),
+        "quick": quick,
+        "rows": lines + compared(rows),
+        "measured": [row.as_dict() for row in rows],
+    }
     text = json.dumps(facts, indent=1) + "\n"
     if file == "-":
         sys.stdout.write(text)
@@ -61,7 +117,8 @@ def write_json(file: str, rows: Sequence[Row], *, quick: bool) -> None:
         Path(file).write_text(text)
 
 
-def _compared(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def compared(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows as JSON has them."""
     medians = {(row.what, row.contender): row.median for row in rows}
     compared = []
     for row in rows:
@@ -87,48 +144,91 @@ def _compared(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "values": list(row.values),
                 "ratios": list(row.ratios),
                 "note": row.note,
+                "design": False,
             }
         )
     return compared
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print a table, with rich where it is installed."""
-    machine = _machine()
-    title = f"Python {machine['python']}, {machine['system']}, {machine['cpus']} CPUs"
-    cells = [_cells(row) for row in rows]
+    """Print what was measured, with rich where it is installed."""
+    cells, last = [], ""
+    for row in rows:
+        what, *others = _cells(row)
+        cells.append(("" if what == last else what, *others))
+        last = what
+    _print("measured", _HEADS, cells, _RIGHT, _CAPTION)
+
+
+def print_design(rows: Sequence[Row]) -> None:
+    """Print the design's table: what it asks for, and what was reached."""
+    cells = [design_cells(line) for line in design_lines(rows)]
+    _print("the design's table", _DESIGN_HEADS, cells, _DESIGN_RIGHT, _DESIGN_CAPTION)
+    print(describe(machine()))
+
+
+def _print(
+    title: str,
+    heads: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    right: Container[int],
+    caption: str,
+) -> None:
     if importlib.util.find_spec("rich") is None:
-        _print_plain(title, cells)
+        print(title, *plain_lines(heads, cells), caption, sep="\n")
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, caption=_CAPTION)
-    for number, head in enumerate(_HEADS):
-        table.add_column(head, justify="right" if 2 <= number <= 5 else "left")
-    last = ""
-    for line in cells:
-        if last and line[0] != last:
+    table = Table(title=title, caption=caption)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number in right else "left")
+    for number, line in enumerate(cells):
+        if number and line[0] and heads is _HEADS:
             table.add_section()
-        table.add_row("" if line[0] == last else line[0], *line[1:])
-        last = line[0]
+        table.add_row(*line)
     console = Console()
     console.print(table) if console.is_terminal else Console(width=150).print(table)
 
 
-def _print_plain(title: str, cells: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
-    print(title)
-    for line in (_HEADS, *cells):
+def plain_lines(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table in columns."""
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for line in (heads, *cells):
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(padded).rstrip())
-    print(_CAPTION)
+        yield "  ".join(padded).rstrip()
+
+
+def design_cells(line: Line) -> tuple[str, ...]:
+    """A line of the design's table, as text."""
+    if line.ours is None:
+        return line.name, line.note, "", "", "", "", ""
+    peer = "" if line.peer is None else f"{line.peer_name}: {quantity(line.peer, line.unit)}"
+    ratio = "" if line.ratio is None else f"{line.ratio:.2f} x"
+    bounds = ("", "")
+    if line.target is not None:
+        unit = "x" if line.target.of == "ratio" else line.unit
+        bounds = quantity(line.target.at_least, unit), quantity(line.target.aim, unit)
+    return line.name, quantity(line.ours, line.unit), peer, ratio, *bounds, MET[line.verdict]
+
+
+_LARGER = {"/s": ("k/s", "M/s"), "ns": ("us", "ms"), "us": ("ms", "s"), "KiB": ("MiB", "GiB")}
+
+
+def quantity(value: float, unit: str) -> str:
+    """A figure with its unit, in one that suits its size."""
+    step = 1024 if unit == "KiB" else 1000
+    for larger in _LARGER.get(unit, ()):
+        if abs(value) < step:
+            break
+        value, unit = value / step, larger
+    return f"{figure(value)} {unit}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     if not row.values:
         return row.what, row.contender, row.note, "", "", "", ""
-    spread = f"[{_figure(min(row.values))} - {_figure(max(row.values))}]"
+    spread = f"[{figure(min(row.values))} - {figure(max(row.values))}]"
     target = row.target
     at_least, aim = (
         ("", "")
@@ -142,7 +242,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.ratio is not None:
         low, high = min(row.ratios), max(row.ratios)
         ratio = f"{row.peer}: {row.ratio:.2f} x [{low:.2f} - {high:.2f}]"
-    median = f"{_figure(row.median or 0.0)} {row.unit} {spread}"
+    median = f"{figure(row.median or 0.0)} {row.unit} {spread}"
     return row.what, row.contender, median, ratio, at_least, aim, row.verdict
 
 
@@ -151,7 +251,8 @@ def _bound(row: Row, bound: float) -> str:
     return f"{bound:g} x" if row.target.of == "ratio" else f"{bound:g} {row.unit}"
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Three digits, or all of those before the point."""
     if abs(value) >= 10_000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

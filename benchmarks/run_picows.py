@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 import picows
@@ -18,43 +16,14 @@ import uvloop
 
 from trioex.exchanges.mexc import push_pb2 as pb
 
+from .by_hand import Take, trade_decoder, update_decoder
 from .client import Meter, Spec, Stopwatch
 from .run_peers import client_context
 
 __all__ = ["connect", "stream"]
 
-Take = Callable[[Any], object]
 
-
-# By hand: from payload to message
-
-
-class _Update(msgspec.Struct, gc=False):
-    s: str
-    t: int
-    U: int
-    u: int
-    b: tuple[tuple[float, float], ...]
-    a: tuple[tuple[float, float], ...]
-
-
-class _Trade(msgspec.Struct, gc=False):
-    id: int
-    currency_pair: str
-    create_time_ms: float
-    side: str
-    price: float
-    amount: float
-
-
-class _UpdatePush(msgspec.Struct, gc=False):
-    time_ms: int
-    result: _Update
-
-
-class _TradePush(msgspec.Struct, gc=False):
-    time_ms: int
-    result: _Trade
+# By hand: from frame to message
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -75,12 +44,12 @@ def _view(handler: Take) -> Take:
 
 
 def _gate(handler: Take) -> Take:
-    decode = msgspec.json.Decoder(_UpdatePush, strict=False).decode
+    decode = update_decoder()
     return lambda frame: handler(decode(frame.get_payload_as_memoryview()).result)
 
 
 def _trade(handler: Take) -> Take:
-    decode = msgspec.json.Decoder(_TradePush, strict=False).decode
+    decode = trade_decoder()
     return lambda frame: handler(decode(frame.get_payload_as_memoryview()).result.id)
 
 

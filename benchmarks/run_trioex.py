@@ -23,7 +23,7 @@ from .client import Meter, Spec, Stopwatch, quantile
 from .run_peers import client_context
 from .samples import GATE_SYMBOLS
 
-__all__ = ["connect", "frames", "latency", "loss", "memory", "typed"]
+__all__ = ["connect", "frames", "latency", "loss", "make_config", "memory", "typed"]
 
 _CHANNELS = {
     "gate": ("gateio", "spot.orderbook_delta.BTCUSDT"),
@@ -32,7 +32,8 @@ _CHANNELS = {
 }
 
 
-def _config(spec: Spec, exchange: str) -> WebSocketConfig:
+def make_config(spec: Spec, exchange: str) -> WebSocketConfig:
+    """What a manager is measured with: the server's address, and pings that never come due."""
     return WebSocketConfig(
         exchange=exchange,
         url=spec.url,
@@ -40,6 +41,7 @@ def _config(spec: Spec, exchange: str) -> WebSocketConfig:
         ping_interval=60.0,
         close_timeout=0.1,
         ssl_context=client_context(spec),
+        **({"spin": True} if spec.spin else {}),
     )
 
 
@@ -111,7 +113,7 @@ def _run_bound(spec: Spec, measuring: Meter | Stopwatch, handler: Callable[[Any]
     async def main() -> None:
         done = trio.Event()
         measuring.on_done = done.set
-        manager = WebSocketManager(_config(spec, exchange), bind_channels={channel: handler})
+        manager = WebSocketManager(make_config(spec, exchange), bind_channels={channel: handler})
         async with manager:
             await done.wait()
 
@@ -123,7 +125,7 @@ def connect(spec: Spec) -> dict[str, list[float]]:
     times: list[float] = []
 
     async def main() -> None:
-        config = _config(spec, "gateio")
+        config = make_config(spec, "gateio")
         for _ in range(spec.count):
             manager = WebSocketManager(config, bind_channels={"spot.trades.BTCUSDT": _ignore})
             begin = time.perf_counter()
@@ -156,7 +158,7 @@ def loss(spec: Spec) -> dict[str, list[float]]:
 
     done = trio.Event()
     manager = WebSocketManager(
-        _config(spec, "gateio"), bind_channels={"spot.trades.BTCUSDT": on_trade}
+        make_config(spec, "gateio"), bind_channels={"spot.trades.BTCUSDT": on_trade}
     )
     logging.disable()  # every loss is logged
     trio.run(main)
@@ -168,7 +170,7 @@ def memory(spec: Spec) -> dict[str, float]:
     """KiB that one more connection with 30 bindings takes, of `count` that are open at once."""
 
     async def main() -> dict[str, float]:
-        config = _config(spec, "gateio")
+        config = make_config(spec, "gateio")
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(_thirty(config))  # imports, tables, decoders
             gc.collect()

@@ -14,7 +14,7 @@ from typing import Any
 from .client import Spec
 from .recorded import Passes, Session, top
 
-__all__ = ["ccxt_handler", "ccxt_pro", "cryptofeed"]
+__all__ = ["ccxt_handler", "ccxt_pro", "cryptofeed", "market"]
 
 
 class _Answers:
@@ -92,7 +92,7 @@ async def _ccxt_pro(spec: Spec, *, is_awaited: bool) -> dict[str, Any]:
             tops[symbol] = book["bids"][0], book["asks"][0]
             reads += 1
 
-    exchange.set_markets([_market(exchange, pair) for pair in session.snapshots])
+    exchange.set_markets([market(exchange, pair) for pair in session.snapshots])
     client = exchange.client(exchange.urls["api"]["spot"])
     client.connected.resolve(client.url)  # as far as it can tell
     symbols = [pair.replace("_", "/") for pair in session.snapshots]
@@ -121,7 +121,8 @@ async def _ccxt_pro(spec: Spec, *, is_awaited: bool) -> dict[str, Any]:
     return passes.result({name.replace("/", ""): top(*each) for name, each in tops.items()})
 
 
-def _market(exchange: Any, pair: str) -> Any:
+def market(exchange: Any, pair: str) -> Any:
+    """A spot market of ccxt, by the exchange's name of it."""
     base, quote = pair.split("_")
     return exchange.safe_market_structure(
         {

@@ -5,15 +5,18 @@
 It prints its ports as JSON and ends when its standard input does, so never outlives whoever
 started it. What a connection gets is in the URL it asks for:
 
-    kind     gate, mexc or trade: which payloads
+    kind     gate, mexc, trade, trades or book: which payloads
     count    how many; 0 for a server that only confirms subscriptions
     rate     a second, one write each, or 0 for as many as go through, in big writes
     ack      0 for a server that confirms nothing
     fresh    1 for payloads that never come again, as a book's versions must not
     drop     1 to cut the connection behind the last payload
+    snapshot 1 for a client that will ask for the book by REST: after some payloads the others
+             wait until it has been given
 
 It begins with the first request of the client. TLS has one record a message, as exchanges
-send, and all records are encrypted before the first is sent.
+send, and all records are encrypted before the first is sent. A GET is answered with the book
+that `book` begins with.
 """
 
 from __future__ import annotations
@@ -37,7 +40,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from .samples import gate_trade, gate_updates, mexc_depths
+from .samples import (
+    gate_book,
+    gate_snapshot,
+    gate_trade,
+    gate_trades,
+    gate_updates,
+    mexc_depths,
+)
 
 __all__ = ["Pipe", "main"]
 
@@ -45,7 +55,12 @@ _TEXT, _BINARY = 0x81, 0x82
 _BLOCK = 1000
 """Payloads a write; where they need not be fresh, they are sent again and again."""
 
-_FRAME_OF_KIND = {"gate": _TEXT, "trade": _TEXT, "mexc": _BINARY}
+_BEFORE_SNAPSHOT = 20
+"""Payloads before the book by REST: ccxt asks for it with its eleventh."""
+_SETTLING_S = 0.05
+"""From the answer of a GET to what comes behind it: a client takes a few milliseconds."""
+
+_FRAME_OF_KIND = dict.fromkeys(("gate", "trade", "trades", "book"), _TEXT) | {"mexc": _BINARY}
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -80,7 +95,7 @@ def confirm(kind: str, request: bytes) -> bytes | None:
     else:
         if said.get("event") != "subscribe":
             return None
-        answer = {key: said[key] for key in ("time", "id", "channel", "event")}
+        answer = {key: said[key] for key in ("time", "id", "channel", "event") if key in said}
         answer |= {"error": None, "result": {"status": "success"}}
     return frame(_TEXT, json.dumps(answer, separators=(",", ":")).encode())
 
@@ -128,6 +143,7 @@ class Pipe:
                     yield payload
                 elif opcode & 0x0F == 8:
                     self.send(frame(opcode, payload))
+                    return  # who serves closes TCP first
 
     def _read_frame(self) -> tuple[int, bytes]:
         opcode, length = self._take(2)
@@ -169,6 +185,31 @@ class Pipe:
             return
 
 
+class Snapshots:
+    """Counts the books that were given, so that a session can wait for the next one."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.given = 0
+
+    def give(self, pipe: Pipe) -> None:
+        """Answer a GET."""
+        body = gate_snapshot()
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        pipe.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with self._changed:
+            self.given += 1
+            self._changed.notify_all()
+
+    def wait_beyond(self, given: int) -> None:
+        """Wait until more than so many were given."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.given > given)
+
+
+_SNAPSHOTS = Snapshots()
+
+
 class Session(threading.Thread):
     """One connection, to its end."""
 
@@ -177,10 +218,14 @@ class Session(threading.Thread):
         self._socket = connection
         self._pipe = Pipe(connection, context)
         self._wish: dict[str, str] = {}
+        self._given = _SNAPSHOTS.given
 
     def run(self) -> None:
         with suppress(OSError, EOFError), self._socket:
             head = self._pipe.read_until_head()
+            if b"upgrade: websocket" not in head.lower():
+                _SNAPSHOTS.give(self._pipe)
+                return
             target = head.split(b" ", 2)[1].decode()
             self._wish = dict(parse_qsl(urlsplit(target).query))
             self._pipe.send(accept(head))
@@ -204,6 +249,11 @@ class Session(threading.Thread):
         opcode = _FRAME_OF_KIND[kind]
         distinct = count if self._wish.get("fresh") == "1" else _BLOCK
         frames = [frame(opcode, payload) for payload in _payloads(kind, distinct)]
+        if self._wish.get("snapshot") == "1":
+            first, frames = frames[:_BEFORE_SNAPSHOT], frames[_BEFORE_SNAPSHOT:]
+            self._pipe.send_prepared(self._pipe.prepare(first))
+            _SNAPSHOTS.wait_beyond(self._given)
+            time.sleep(_SETTLING_S)
         blocks = [frames[at : at + _BLOCK] for at in range(0, len(frames), _BLOCK)]
         repeats = -(-count // distinct)
         if "secure" in self._wish:
@@ -225,7 +275,8 @@ class Session(threading.Thread):
 
 @functools.cache
 def _payloads(kind: str, count: int) -> list[bytes]:
-    return {"gate": gate_updates, "mexc": mexc_depths}[kind](count)
+    made = {"gate": gate_updates, "mexc": mexc_depths, "trades": gate_trades, "book": gate_book}
+    return made[kind](count)
 
 
 def _listen(context: ssl.SSLContext | None) -> int:
