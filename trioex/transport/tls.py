@@ -30,8 +30,16 @@ _SEND_BYTES = 256 << 10  # encrypted at once: bounds what waits in memory beside
 
 @functools.cache
 def default_ssl_context() -> ssl.SSLContext:
-    """Return the process's own context with the system's trust. Making it takes 20 ms: once."""
-    return ssl.create_default_context()
+    """Return the process's own context with the system's trust. Making it takes 20 ms: once.
+
+    It takes TLS 1.2 and newer, and says that HTTP/1.1 is what comes: with HTTP/2 a WebSocket
+    begins otherwise.
+    """
+    context = ssl.create_default_context()
+    # A system's own settings may ask for more, and are not to let in less.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class TLSStream(trio.abc.Stream):
@@ -41,7 +49,7 @@ class TLSStream(trio.abc.Stream):
 
     Args:
         transport: the stream below; from now on this stream's own.
-        context: what to trust.
+        context: what to trust. It is used as it is.
         server_hostname: whom the certificate must name; None for a server.
         server_side: the part to play.
         session: of an earlier connection with the same context, to resume.
