@@ -76,7 +76,9 @@ class TLSStream(trio.abc.Stream):
             server_hostname=server_hostname,
             session=session,
         )
+        self._version: str | None = None
         self._keep_session = keep_session
+        self._looked = False  # for a session
         self._sending = OneAtATime("sending on this TLSStream")
         self._wire = trio.StrictFIFOLock()  # whoever writes records holds it until they are sent
         self._end: trio.BrokenResourceError | bytes | None = None  # of what can be received
@@ -84,7 +86,7 @@ class TLSStream(trio.abc.Stream):
 
     def __repr__(self) -> str:
         state = "CLOSED" if self._closed else "BROKEN" if self._torn else "OPEN"
-        return f"<TLSStream {state} {self._object.version() or 'no handshake yet'}>"
+        return f"<TLSStream {state} {self._version or 'no handshake yet'}>"
 
     @property
     def resumed(self) -> bool:
@@ -111,6 +113,7 @@ class TLSStream(trio.abc.Stream):
                 await self._last_words()  # noqa: ASYNC120
                 raise
             else:
+                self._version = self._object.version()
                 await self._flush()
                 return
 
@@ -150,7 +153,11 @@ class TLSStream(trio.abc.Stream):
             if isinstance(self._end, trio.BrokenResourceError):
                 raise self._end
             return self._end
-        self._offer_session()
+        if not self._looked:
+            # TLS 1.3 sends tickets behind the handshake, so the first data is when to look. Only
+            # then and at the end: asking takes OpenSSL most of a millisecond, and some send none.
+            self._looked = True
+            self._offer_session()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_records(self, max_bytes: int | None) -> list[bytes]:
@@ -176,11 +183,11 @@ class TLSStream(trio.abc.Stream):
         return pieces
 
     def _offer_session(self) -> None:
-        if self._keep_session is None:
-            return  # asking OpenSSL for it takes half a millisecond
-        # TLS 1.3 sends tickets behind the handshake, so the first data is when to look.
+        if self._keep_session is None or self._version is None:
+            return
         session = self._object.session
-        if session is not None and session.has_ticket:
+        # Without an ID there is nothing to resume; one that came as a ticket has one too.
+        if session is not None and session.id:
             self._keep_session(session)
             self._keep_session = None
 
@@ -239,8 +246,8 @@ class TLSStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return
         self._closed = True
-        self._offer_session()
         try:
+            self._offer_session()
             with suppress(ssl.SSLError):
                 self._object.unwrap()  # writes close_notify, then wants the peer's
             await self._last_words()
