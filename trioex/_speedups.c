@@ -107,27 +107,29 @@ take_run(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 /* exchanges.keys.PythonKeyMemo */
 
+#define MOST_PLACES 4
+
 typedef struct {
     PyObject_HEAD
     PyObject *slow;     /* (frame) -> key or None */
     PyObject *fronts;   /* tuple of slices, only for Python */
-    PyObject *places;   /* dict: front -> (start, stop, keys, checks) */
+    PyObject *places;   /* dict: front -> some of (start, stop, keys, checks), the newest first */
     Py_ssize_t count;
     Py_ssize_t (*bounds)[2];
     PyObject *last;     /* the front that was found last, of bounds[last_at] */
-    PyObject *last_place;
+    PyObject *last_places;
     Py_ssize_t last_at;
     vectorcallfunc vectorcall;
 } KeyMemo;
 
-/* A borrowed place of a front, or NULL, perhaps with an exception. */
+/* The borrowed places of a frame's front, or NULL, perhaps with an exception. */
 static PyObject *
-memo_place(KeyMemo *self, const char *data, Py_ssize_t size)
+memo_places(KeyMemo *self, const char *data, Py_ssize_t size)
 {
     if (self->last != NULL) {
         Py_ssize_t at = self->bounds[self->last_at][0], length = PyBytes_GET_SIZE(self->last);
         if (at + length <= size && !memcmp(data + at, PyBytes_AS_STRING(self->last), length))
-            return self->last_place;
+            return self->last_places;
     }
     for (Py_ssize_t n = 0; n < self->count; n++) {
         Py_ssize_t at = self->bounds[n][0], stop = self->bounds[n][1];
@@ -136,12 +138,12 @@ memo_place(KeyMemo *self, const char *data, Py_ssize_t size)
         PyObject *front = PyBytes_FromStringAndSize(data + at, stop - at);
         if (front == NULL)
             return NULL;
-        PyObject *place = PyDict_GetItemWithError(self->places, front);
-        if (place != NULL) {
+        PyObject *places = PyDict_GetItemWithError(self->places, front);
+        if (places != NULL) {
             Py_XSETREF(self->last, front);
-            Py_XSETREF(self->last_place, Py_NewRef(place));
+            Py_XSETREF(self->last_places, Py_NewRef(places));
             self->last_at = n;
-            return place;
+            return places;
         }
         Py_DECREF(front);
         if (PyErr_Occurred())
@@ -172,21 +174,25 @@ memo_find(KeyMemo *self, PyObject *frame)
 {
     const char *data = PyBytes_AS_STRING(frame);
     Py_ssize_t size = PyBytes_GET_SIZE(frame);
-    PyObject *place = memo_place(self, data, size);
-    if (place != NULL) {
+    PyObject *places = memo_places(self, data, size);
+    Py_ssize_t count = places == NULL ? 0 : PyTuple_GET_SIZE(places);
+    for (Py_ssize_t n = 0; n < count; n++) {
+        PyObject *place = PyTuple_GET_ITEM(places, n);
         Py_ssize_t start = PyLong_AsSsize_t(PyTuple_GET_ITEM(place, 0));
         Py_ssize_t stop = PyLong_AsSsize_t(PyTuple_GET_ITEM(place, 1));
         if (stop > size)
             stop = size;
-        if (start < stop && memo_passes(PyTuple_GET_ITEM(place, 3), data, size)) {
-            PyObject *near = PyBytes_FromStringAndSize(data + start, stop - start);
-            if (near == NULL)
-                return NULL;
-            PyObject *key = PyDict_GetItemWithError(PyTuple_GET_ITEM(place, 2), near);
-            Py_DECREF(near);
-            if (key != NULL)
-                return Py_NewRef(key);
-        }
+        if (start >= stop || !memo_passes(PyTuple_GET_ITEM(place, 3), data, size))
+            continue;
+        PyObject *near = PyBytes_FromStringAndSize(data + start, stop - start);
+        if (near == NULL)
+            return NULL;
+        PyObject *key = PyDict_GetItemWithError(PyTuple_GET_ITEM(place, 2), near);
+        Py_DECREF(near);
+        if (key != NULL)
+            return Py_NewRef(key);
+        if (PyErr_Occurred())
+            return NULL;
     }
     if (PyErr_Occurred())
         return NULL;
@@ -229,15 +235,28 @@ memo_learn(KeyMemo *self, PyObject *args)
             return NULL;
         }
     }
-    PyObject *place = Py_BuildValue("nnOO", start, stop, keys, checks);
-    if (place == NULL)
+    PyObject *known = PyDict_GetItemWithError(self->places, front);
+    if (known == NULL && PyErr_Occurred())
         return NULL;
-    int failed = PyDict_SetItem(self->places, front, place);
-    Py_DECREF(place);
+    PyObject *newest = Py_BuildValue("[(nnOO)]", start, stop, keys, checks);
+    for (Py_ssize_t n = 0; newest != NULL && known != NULL && n < PyTuple_GET_SIZE(known); n++) {
+        PyObject *place = PyTuple_GET_ITEM(known, n);
+        if (PyList_GET_SIZE(newest) < MOST_PLACES
+            && (PyLong_AsSsize_t(PyTuple_GET_ITEM(place, 0)) != start
+                || PyTuple_GET_ITEM(place, 2) != keys)
+            && PyList_Append(newest, place) < 0)
+            Py_CLEAR(newest);
+    }
+    PyObject *places = newest == NULL ? NULL : PyList_AsTuple(newest);
+    Py_XDECREF(newest);
+    if (places == NULL)
+        return NULL;
+    int failed = PyDict_SetItem(self->places, front, places);
+    Py_DECREF(places);
     if (failed)
         return NULL;
     Py_CLEAR(self->last);
-    Py_CLEAR(self->last_place);
+    Py_CLEAR(self->last_places);
     Py_RETURN_NONE;
 }
 
@@ -248,7 +267,7 @@ memo_traverse(KeyMemo *self, visitproc visit, void *arg)
     Py_VISIT(self->slow);
     Py_VISIT(self->fronts);
     Py_VISIT(self->places);
-    Py_VISIT(self->last_place);
+    Py_VISIT(self->last_places);
     return 0;
 }
 
@@ -259,7 +278,7 @@ memo_clear(KeyMemo *self)
     Py_CLEAR(self->fronts);
     Py_CLEAR(self->places);
     Py_CLEAR(self->last);
-    Py_CLEAR(self->last_place);
+    Py_CLEAR(self->last_places);
     return 0;
 }
 

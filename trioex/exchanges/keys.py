@@ -1,7 +1,7 @@
 """KeyMemo: the key of a push from a look at two or three places of its bytes.
 
 Exchanges send compact JSON in which most fields have a constant width, so what a frame is about
-stands at the same place in nearly all of them. A venue finds a key in whatever way takes any
+stands at one of a few places in nearly all of them. A venue finds a key in whatever way takes any
 frame, and then tells the memo where it stood; the next frames that look the same are found there.
 
 The rule: what is remembered depends on nothing but the bytes that are looked at, so it is never
@@ -11,10 +11,17 @@ wrong, whatever was learnt before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from ..speedups import accelerated
 
 __all__ = ["KeyMemo"]
+
+
+_Place: TypeAlias = "tuple[slice, dict[bytes, bytes], tuple[tuple[int, bytes], ...]]"
+
+_MOST_PLACES = 4
+"""A trade says `buy` or `sell` ahead of its symbol, behind an id that grows."""
 
 
 class PythonKeyMemo:
@@ -30,9 +37,7 @@ class PythonKeyMemo:
     def __init__(self, fronts: tuple[slice, ...], slow: Callable[[bytes], bytes | None], /) -> None:
         self._fronts = fronts
         self._slow = slow
-        self._places: dict[
-            bytes, tuple[slice, dict[bytes, bytes], tuple[tuple[int, bytes], ...]]
-        ] = {}
+        self._places: dict[bytes, tuple[_Place, ...]] = {}
 
     def learn(
         self,
@@ -43,31 +48,39 @@ class PythonKeyMemo:
         checks: tuple[tuple[int, bytes], ...],
         /,
     ) -> None:
-        """Look at a place in the next frames that have a front.
+        """Look at a place in the next frames that have a front, and at the three before it.
 
         Args:
             start, stop: where the bytes stand that say which key it is.
             keys: which; the venue's to fill and to bound.
             checks: what must stand where besides, negative from the end.
         """
-        self._places[front] = slice(start, stop), keys, checks
+        others = [
+            place
+            for place in self._places.get(front, ())
+            if place[0].start != start or place[1] is not keys
+        ]
+        newest = slice(start, stop), keys, checks
+        self._places[front] = (newest, *others[: _MOST_PLACES - 1])
 
     def __call__(self, frame: bytes, text: bool, /) -> bytes | None:
         """The key of a push, or None when it is none."""
         if not text:
             return None
         for front in self._fronts:
-            place = self._places.get(frame[front])
-            if place is None:
+            places = self._places.get(frame[front])
+            if places is None:
                 continue
-            window, keys, checks = place
-            key = keys.get(frame[window])
-            for at, wanted in checks:
-                if not frame.startswith(wanted, at):
-                    key = None
-            if key is None:
-                break
-            return key
+            for window, keys, checks in places:
+                key = keys.get(frame[window])
+                if key is None:
+                    continue
+                for at, wanted in checks:
+                    if not frame.startswith(wanted, at):
+                        break
+                else:
+                    return key
+            break
         return self._slow(frame)
 
 
