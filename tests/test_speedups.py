@@ -119,6 +119,8 @@ class _Finder:
             return None
         # Where the name stands depends on what is at its end, so that there are several places.
         start, stop = (1 + frame[-1] % 7, 4 + frame[-1] % 7) if frame[:1] == b"a" else (2, 60)
+        if not frame[start:stop]:
+            return None
         key = self.keys.setdefault(frame[start:stop], b"key " + frame[start:stop])
         checks = ((-1, frame[-1:]),) if frame[:1] == b"b" else ()
         self.memo.learn(frame[:1], start, stop, self.keys, checks)
