@@ -15,7 +15,7 @@ __all__ = ["NAMES", "main"]
 
 NAMES = (
     *("frames", "typed", "routing", "hop", "latency", "binding", "memory", "connecting"),
-    *("log_record", "book", "wire_to_book"),
+    *("instrumentation", "log_record", "book", "wire_to_book"),
 )
 
 

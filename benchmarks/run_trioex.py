@@ -40,6 +40,7 @@ def _config(spec: Spec, exchange: str) -> WebSocketConfig:
         ping_interval=60.0,
         close_timeout=0.1,
         ssl_context=client_context(spec),
+        latency=spec.measured,
     )
 
 
