@@ -18,6 +18,7 @@ import attrs
 
 from .channels import ExchangeEnum, suggestion
 from .errors import ConfigError, Verdict, classify
+from .instrumentation.latency import Latency
 from .messages import Number
 from .urls import shown
 
@@ -83,15 +84,17 @@ class ErrorPolicy(StrEnum):
 
 @attrs.frozen
 class Environment:
-    """Wall time and randomness, the only two things that do not come from Trio's clock.
+    """Wall time, fine time and randomness, all that does not come from Trio's clock.
 
     Attributes:
         time_ns: wall time, ns since the epoch.
         random: the source of jitter.
+        perf_ns: a clock that is never set, ns since whenever: what durations are measured with.
     """
 
     time_ns: Callable[[], int] = time.time_ns
     random: random.Random = attrs.field(factory=random.Random, repr=False)
+    perf_ns: Callable[[], int] = time.perf_counter_ns
 
 
 def choice(enum: type[E], name: str, value: object) -> E:
@@ -125,6 +128,12 @@ def _on_error(value: object) -> ErrorPolicy:
 
 def _redundancy(value: object) -> Redundancy:
     return choice(Redundancy, "redundancy", value)
+
+
+def _latency(value: object) -> Latency | bool:
+    if isinstance(value, (bool, Latency)):
+        return value
+    raise ConfigError(f"latency={value!r} must be True, False or a Latency")
 
 
 def _optional_exchange(value: object) -> ExchangeEnum | None:
@@ -221,7 +230,9 @@ class WebSocketConfig:
         ssl_context: for TLS; None for the system's trust.
         dial, fetch: replace the network: a byte stream for a URL, a body for a GET.
         classify: replaces `trioex.errors.classify`.
-        environment: wall time and randomness.
+        environment: wall time, fine time and randomness.
+        latency: True measures where the time goes, for `statistics().latency`; a `Latency` does
+            so for all managers that are given it.
     """
 
     exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
@@ -291,6 +302,7 @@ class WebSocketConfig:
     environment: Environment = attrs.field(
         factory=Environment, validator=_is_a(Environment, "a trioex.Environment"), repr=False
     )
+    latency: Latency | bool = attrs.field(default=False, converter=_latency)
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,9 @@ import trio
 
 from .config import Dial, WebSocketConfig
 from .errors import ConnectFailed, ConnectionLost, PeerSilent, TrioexError
-from .exchanges.base import Control, Venue
+from .exchanges.base import Control, Pong, Venue
 from .frames import Batch
+from .instrumentation.latency import Latency
 from .router import Source
 from .subscriptions import Subscriptions
 from .transport import WebSocket, open_websocket
@@ -126,6 +127,8 @@ class Connection:
         self.batches = 0
         self.heard = 0
         self.leg: int | None = owner.number
+        self._latency = config.latency if isinstance(config.latency, Latency) else None
+        self._pinged: int | None = None
 
     @property
     def age(self) -> float:
@@ -134,6 +137,11 @@ class Connection:
 
     def on_control(self, control: Control) -> None:
         """A frame of this connection was routed and is no push."""
+        if self._latency is not None and self._pinged is not None and isinstance(control, Pong):
+            environment = self._config.environment
+            round_trip = environment.perf_ns() - self._pinged
+            self._latency.answered(self._venue.exchange, round_trip, environment.time_ns())
+            self._pinged = None  # MEXC answers twice at times
         self._owner.on_control(self, control)
 
     def wake(self) -> None:
@@ -192,6 +200,12 @@ class Connection:
         self.batches += 1
         self.has_data = self.has_data or self._subscriptions.settled
         self._held_up += 1
+        latency = self._latency
+        if latency is not None:
+            countdown = latency.countdown = latency.countdown - 1
+            if countdown < 0 or batch.received > latency.due:
+                environment = self._config.environment
+                batch = latency.stamp(batch, environment.time_ns(), environment.perf_ns)
         try:
             await self._deliver(self, batch)
         finally:
@@ -263,6 +277,9 @@ class Connection:
             await trio.sleep_until(asked + interval)
             asked = trio.current_time()
             ping = self._venue.ping(self._config.environment.time_ns())
+            # A pong that comes so late that it may be of either ping is not measured.
+            now = self._config.environment.perf_ns()
+            self._pinged = now if self._pinged is None else None
             with trio.move_on_after(patience) as sending:
                 if not await self._send(socket, ping):
                     return

@@ -49,6 +49,7 @@ from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
 from .http import Http
+from .instrumentation.latency import Latency, LatencyStatistics, Stamped
 from .line import Line, LineStatistics
 from .messages import BookState
 from .orderbook import OrderBook
@@ -131,6 +132,7 @@ class ManagerStatistics:
         lines: one each connection.
         bindings: by `str(binding)`, in the order of binding.
         books: one each order book that is kept.
+        latency: where the time went; None where it is not measured.
     """
 
     frames: int
@@ -144,6 +146,7 @@ class ManagerStatistics:
     lines: tuple[LineStatistics, ...]
     bindings: tuple[tuple[str, BindingStatistics], ...]
     books: tuple[BookStatistics, ...]
+    latency: LatencyStatistics | None
 
     @property
     def answers(self) -> int:
@@ -194,6 +197,7 @@ class WebSocketManager(BaseWebsocketInterface):
         self._channel = FrameChannel[Source](
             config.frame_channel_bytes, self._on_half, self._router.sieve
         )
+        self._latency = config.latency if isinstance(config.latency, Latency) else None
         deliver = self._channel.send if config.handoff == "channel" else self._deliver
         self._lines = Lines(self._venue, config, self, deliver)
         self._http = Http()
@@ -634,13 +638,26 @@ class WebSocketManager(BaseWebsocketInterface):
 
     async def _route_batches(self) -> None:
         channel = self._channel
+        measures = self._latency is not None
         while True:
             try:
                 source, batch = await channel.receive()
             except trio.EndOfChannel:
                 return
-            await self._route(source, batch)
+            if measures and isinstance(batch, Stamped):
+                await self._route_measured(source, batch)
+            else:
+                await self._route(source, batch)
             channel.routed()
+
+    async def _route_measured(self, source: Source, batch: Stamped) -> None:
+        """Route a batch, and measure its last message."""
+        batch.probe.taken = batch.probe.perf_ns()
+        last = self._router.take_last(batch)
+        await self._route(source, batch)
+        if last is not None and self._router.feed_measured(last, batch, source):
+            self._sieved(iter(()), batch, source)
+            await self._wait_room()
 
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Turn):
@@ -664,13 +681,33 @@ class WebSocketManager(BaseWebsocketInterface):
         if not self._channel.is_empty:
             await self._channel.send(source, batch)
             return
+        if self._latency is not None and isinstance(batch, Stamped):
+            self._deliver_measured(source, batch)
+            return
         frames = self._router.begin(batch.frames)
         if self._router.feed(frames, batch.text, batch.received, source):
             rest = list(frames)
             self._router.frames -= len(rest)
-            size = sum(map(len, rest))
-            self._channel.is_sieving = True
-            self._channel.send_nowait(source, Batch(batch.text, rest, batch.received, size))
+            self._leave(source, Batch(batch.text, rest, batch.received, 0))
+
+    def _deliver_measured(self, source: Source, batch: Stamped) -> None:
+        """The same, and measure the last message."""
+        last = self._router.take_last(batch)
+        frames = self._router.begin(batch.frames)
+        if self._router.feed(frames, batch.text, batch.received, source):
+            rest = list(frames)
+            self._router.frames -= len(rest)
+            if last is not None:
+                rest.append(last)
+            self._leave(source, attrs.evolve(batch, frames=rest))
+        elif last is not None and self._router.feed_measured(last, batch, source):
+            self._leave(source, attrs.evolve(batch, frames=[]))
+
+    def _leave(self, source: Source, batch: Batch) -> None:
+        """Leave the rest of a batch to the router's task, which waits for room."""
+        self._channel.is_sieving = True
+        batch = attrs.evolve(batch, size=sum(map(len, batch.frames)))
+        self._channel.send_nowait(source, batch)
 
     async def _wait_room(self) -> None:
         full = self._router.full
@@ -729,6 +766,7 @@ class WebSocketManager(BaseWebsocketInterface):
             lines=tuple(line.statistics() for line in self._lines),
             bindings=tuple((str(each), each.statistics()) for each in self._registry.bindings),
             books=self._books.statistics(),
+            latency=None if self._latency is None else self._latency.statistics(),
         )
 
     async def process_test_message(self, raw: str | bytes | None = None) -> int:
@@ -817,6 +855,8 @@ def _websocket_config(config: object) -> WebSocketConfig:
             "config.exchange is missing: use ExchangeConfig(exchange=…).websocket, "
             "or WebSocketConfig(exchange=…)"
         )
+    if config.latency is True:
+        return attrs.evolve(config, latency=Latency())  # one of its own
     return config
 
 
