@@ -226,6 +226,8 @@ class WebSocketManager(BaseWebsocketInterface):
         self._ready = trio.Event()
         self._ending = trio.Event()
         self._closed = trio.Event()
+        self._waited_for: str | None = None
+        """The channel behind which all that waits has come to wait; None when nothing does."""
         self._due = math.inf, math.inf
         """When requests, and messages that wait for a copy, are looked at next."""
         self._failure: TrioexError | None = None
@@ -641,6 +643,8 @@ class WebSocketManager(BaseWebsocketInterface):
                 return
             await self._route(source, batch)
             channel.routed()
+            if not channel.waiting:
+                self._waited_for = None
 
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Turn):
@@ -679,6 +683,7 @@ class WebSocketManager(BaseWebsocketInterface):
             if queue is None or not queue.is_full:
                 full.pop()
                 continue
+            self._waited_for = full[-1].label
             queue.on_room = self._room.unpark_all
             await self._room.park()
         self._channel.is_sieving = False
@@ -706,7 +711,7 @@ class WebSocketManager(BaseWebsocketInterface):
         self.on_event(
             SlowConsumer(
                 *self._whose(-1),
-                full[0].label if full else None,
+                full[0].label if full else self._waited_for,
                 waiting,
                 self.config.frame_channel_bytes,
             )
