@@ -230,6 +230,8 @@ class WebSocketManager(BaseWebsocketInterface):
         self._ready = trio.Event()
         self._ending = trio.Event()
         self._closed = trio.Event()
+        self._waited_for: str | None = None
+        """The channel behind which all that waits has come to wait; None when nothing does."""
         self._due = math.inf, math.inf
         """When requests, and messages that wait for a copy, are looked at next."""
         self._failure: TrioexError | None = None
@@ -649,6 +651,8 @@ class WebSocketManager(BaseWebsocketInterface):
             else:
                 await self._route(source, batch)
             channel.routed()
+            if not channel.waiting:
+                self._waited_for = None
 
     async def _route_measured(self, source: Source, batch: Stamped) -> None:
         """Route a batch, and measure its last message."""
@@ -716,6 +720,7 @@ class WebSocketManager(BaseWebsocketInterface):
             if queue is None or not queue.is_full:
                 full.pop()
                 continue
+            self._waited_for = full[-1].label
             queue.on_room = self._room.unpark_all
             await self._room.park()
         self._channel.is_sieving = False
@@ -743,7 +748,7 @@ class WebSocketManager(BaseWebsocketInterface):
         self.on_event(
             SlowConsumer(
                 *self._whose(-1),
-                full[0].label if full else None,
+                full[0].label if full else self._waited_for,
                 waiting,
                 self.config.frame_channel_bytes,
             )
