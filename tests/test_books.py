@@ -312,13 +312,42 @@ async def test_a_sample_reaches_the_handler(exchange: str) -> None:
 
 def test_what_no_book_has_is_refused_with_what_there_is() -> None:
     ws = WebSocketManager(WebSocketConfig(exchange="mexc"))
-    with pytest.raises(BindingError, match="cannot have depth=7; it has speed=100ms source=rest"):
-        ws.bind(BOOK, print, depth=7)
     with pytest.raises(BindingError, match="source='rset' is not allowed"):
         ws.bind(BOOK, print, source="rset")
     for policy in ({"overflow": "latest"}, {"queue_size": 5}):
         with pytest.raises(BindingError, match="takes neither queue_size= nor overflow="):
             ws.bind(BOOK, print, **policy)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "how", "words"),
+    [
+        ("mexc", {"depth": 7}, "cannot have depth=7; it has depth= 20, 10, 5"),
+        ("gateio", {"speed": "5ms"}, "cannot have speed=5ms; it has speed= 100ms, 20ms, 1000ms"),
+        ("mexc", {"source": "stream"}, "cannot have source=stream; it has source= rest, limited"),
+        ("mexc", {"interval": "1m"}, "takes no interval=; a book takes speed, source, depth"),
+        (
+            "gateio",
+            {"depth": 400, "speed": "20ms"},
+            "cannot have depth=400 with speed=20ms; it has depth= 50, 20",
+        ),
+        (
+            "gateio",
+            {"depth": 400, "speed": "1000ms", "source": "rest"},
+            (
+                "cannot have depth=400 speed=1000ms source=rest together; "
+                "it has depth=400 speed=100ms source=stream"
+            ),
+        ),
+    ],
+)
+def test_the_keyword_that_no_book_takes_is_named_with_its_values(
+    exchange: str, how: dict[str, Any], words: str
+) -> None:
+    ws = WebSocketManager(WebSocketConfig(exchange=exchange))
+    with pytest.raises(BindingError) as caught:
+        ws.bind(BOOK, print, **how)
+    assert str(caught.value) == f"{BOOK} on {exchange} {words}"
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,23 @@ def test_an_exception_leaves_or_is_isolated_by_policy(caplog: pytest.LogCaptureF
         harness.feed(push())
 
 
+def test_the_traceback_of_a_kind_of_error_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    kinds: list[type[Exception]] = [LookupError] * 50 + [OSError] + [LookupError] * 1950
+
+    def broken(message: MarketMessage) -> None:
+        raise kinds.pop(0)("handler bug")
+
+    harness = Harness()
+    harness.bind(broken, on_error=ErrorPolicy.LOG)
+    harness.feed(*[push()] * 2001)
+    in_full = [each.exc_info[0] for each in caplog.records if each.exc_info]
+    assert in_full == [LookupError, OSError]
+    assert [each.getMessage() for each in caplog.records if not each.exc_info] == [
+        f"the handler of outlet 1 raised LookupError {count} times: handler bug"
+        for count in (10, 100, 1000, 2000)
+    ]
+
+
 # Queues
 
 

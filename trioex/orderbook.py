@@ -13,17 +13,26 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 
-from .channels import ExchangeEnum
-from .errors import BookNotLive
+from .channels import ExchangeEnum, suggestion
+from .errors import BookArgumentError, BookNotLive
 from .messages import BookDelta, BookSnapshot, BookState, Level, Number, Side
 
 __all__ = ["OrderBook", "Sweep"]
+
+_CONTEXT = Context(prec=40)
+"""For values of exact numbers: the caller's context may round to anything."""
+_INFINITY: dict[type[Number], Any] = {float: float("inf"), Decimal: Decimal("inf")}
+_LAST_BIT = 2.0**-52
+"""By so much, in proportion, a level may be off in a sum of floats."""
+
+
+D = TypeVar("D")
 
 
 @attrs.frozen
@@ -263,11 +272,11 @@ class OrderBook:
 
     def bids(self, count: int | None = None) -> list[Level]:
         """The best `count` bids, or all of them, highest price first."""
-        return self._read(self._bids).levels(count)
+        return self._read(self._bids).levels(_checked(count))
 
     def asks(self, count: int | None = None) -> list[Level]:
         """The best `count` asks, or all of them, lowest price first."""
-        return self._read(self._asks).levels(count)
+        return self._read(self._asks).levels(_checked(count))
 
     @property
     def change(self) -> BookDelta | BookSnapshot:
@@ -281,8 +290,7 @@ class OrderBook:
         top = self._top()
         if top is None:
             return None
-        mid: Number = (top[0] + top[2]) / 2
-        return mid
+        return self._derive(_mid, *top)
 
     @property
     def spread(self) -> Number | None:
@@ -290,8 +298,7 @@ class OrderBook:
         top = self._top()
         if top is None:
             return None
-        spread: Number = top[2] - top[0]
-        return spread
+        return self._derive(_spread, *top)
 
     @property
     def microprice(self) -> Number | None:
@@ -299,56 +306,34 @@ class OrderBook:
         top = self._top()
         if top is None:
             return None
-        bid, bid_quantity, ask, ask_quantity = top
-        total = bid_quantity + ask_quantity
-        microprice: Number = (bid * ask_quantity + ask * bid_quantity) / total
-        return microprice
+        return self._derive(_microprice, *top)
 
     def imbalance(self, count: int = 1) -> Number | None:
         """How much more is bid than asked in the best `count` levels: from -1 to 1.
 
         None where both sides are empty.
         """
-        bid: Any = sum(quantity for _, quantity in self.bids(count))
-        ask: Any = sum(quantity for _, quantity in self.asks(count))
-        if not bid + ask:
-            return None
-        imbalance: Number = (bid - ask) / (bid + ask)
-        return imbalance
+        return self._derive(_imbalance, self.bids(count), self.asks(count))
 
-    def volume_to(self, side: Side, price: Number) -> Number:
+    def volume_to(self, side: Side | str, price: Number) -> Number:
         """How much a taker could get down or up to a price, itself included, base coin.
 
         Args:
             side: of the taker: BUY takes asks, SELL takes bids.
+            price: an int or a float will do for exact numbers, and the other way round.
         """
-        total: Number = self.number_type(0)
-        levels = self._taken(side)
-        key, limit = levels.key, levels.key(price)
-        for each in levels.prices():
-            if key(each) < limit:
-                break
-            total += levels.quantities[each]
-        return total
+        levels, limit = self._taken(side), self._number("a price", price)
+        return self._derive(_volume_to, levels, levels.key(limit), self.number_type(0))
 
-    def sweep(self, side: Side, quantity: Number) -> Sweep:
+    def sweep(self, side: Side | str, quantity: Number) -> Sweep:
         """What a taker would pay or get for a quantity of base coin, taken from the book at once.
 
         Args:
             side: of the taker: BUY takes asks, SELL takes bids.
+            quantity: an int or a float will do for exact numbers, and the other way round.
         """
-        levels = self._taken(side)
-        zero = self.number_type(0)
-        left: Any = quantity
-        filled: Any = zero
-        cost: Any = zero
-        worst: Any = None
-        for price in levels.prices():
-            if left <= 0:
-                break
-            part = min(left, levels.quantities[price])
-            filled, cost, left, worst = filled + part, cost + part * price, left - part, price
-        return Sweep(filled, cost, cost / filled if filled else None, worst)
+        levels, wanted = self._taken(side), self._number("a quantity", quantity)
+        return self._derive(_sweep, levels, wanted, self.number_type(0))
 
     def snapshot(self, count: int | None = None) -> BookSnapshot:
         """An immutable copy of the best `count` levels a side, or of all."""
@@ -370,8 +355,27 @@ class OrderBook:
         bid, ask = self._read(self._bids).best(), self._asks.best()
         return None if bid is None or ask is None else (*bid, *ask)
 
-    def _taken(self, side: Side) -> _Side:
-        return self._read(self._asks if side is Side.BUY else self._bids)
+    def _taken(self, side: Side | str) -> _Side:
+        return self._read(self._asks if _parsed(side) is Side.BUY else self._bids)
+
+    def _number(self, what: str, given: object) -> Any:
+        """A price or a quantity in the book's own type; a float by its shortest decimal form."""
+        kind = self.number_type
+        if isinstance(given, (int, float, Decimal)) and not isinstance(given, bool):
+            exact = kind is float or not isinstance(given, float)
+            try:
+                number = kind(given if exact else str(given))
+                if 0 <= number < _INFINITY[kind]:
+                    return number
+            except (ArithmeticError, ValueError):
+                pass  # too large for a float, or no number
+        raise BookArgumentError(f"{what} is a finite number from 0 up, not {given!r}")
+
+    def _derive(self, formula: Callable[..., D], *facts: Any) -> D:
+        if self.number_type is float:
+            return formula(*facts)
+        with localcontext(_CONTEXT):
+            return formula(*facts)
 
     def _read(self, side: _Side) -> _Side:
         if self._state is not BookState.LIVE:
@@ -468,3 +472,86 @@ class OrderBook:
             None if self._bids.floor is None else self._bids.key(self._bids.floor),
             None if self._asks.floor is None else self._asks.key(self._asks.floor),
         )
+
+
+# Arguments
+
+
+def _checked(count: int | None) -> int | None:
+    if count is None:
+        return None
+    try:
+        number = operator.index(count)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise BookArgumentError(f"a number of levels is an int from 0 up, not {count!r}")
+    return number
+
+
+def _parsed(side: Side | str) -> Side:
+    if isinstance(side, Side):
+        return side
+    try:
+        return Side(side)
+    except ValueError:
+        known = [str(each) for each in Side]
+        hint = suggestion(str(side).lower(), known)
+        raise BookArgumentError(
+            f"{side!r} is no side of a taker{hint}; there are {' and '.join(map(repr, known))}"
+        ) from None
+
+
+# Formulas, of floats or of exact numbers
+
+
+def _mid(bid: Any, _: Any, ask: Any, __: Any) -> Number:
+    mid: Number = (bid + ask) / 2
+    return mid
+
+
+def _spread(bid: Any, _: Any, ask: Any, __: Any) -> Number:
+    spread: Number = ask - bid
+    return spread
+
+
+def _microprice(bid: Any, bid_quantity: Any, ask: Any, ask_quantity: Any) -> Number:
+    total = bid_quantity + ask_quantity
+    microprice: Number = (bid * ask_quantity + ask * bid_quantity) / total
+    return microprice
+
+
+def _imbalance(bids: list[Level], asks: list[Level]) -> Number | None:
+    bid: Any = sum(quantity for _, quantity in bids)
+    ask: Any = sum(quantity for _, quantity in asks)
+    if not bid + ask:
+        return None
+    imbalance: Number = (bid - ask) / (bid + ask)
+    return imbalance
+
+
+def _volume_to(levels: _Side, limit: Any, zero: Any) -> Number:
+    total: Any = zero
+    key, quantities = levels.key, levels.quantities
+    for price in levels.prices():
+        if key(price) < limit:
+            break
+        total += quantities[price]
+    volume: Number = total
+    return volume
+
+
+def _sweep(levels: _Side, wanted: Any, zero: Any) -> Sweep:
+    # Floats that stand for decimals do not add up: .7 + .1 is less than .8, and a further level
+    # for the last bit of the sum would be a wrong answer. What they cannot tell apart is equal.
+    unsure = zero if isinstance(wanted, Decimal) else wanted * _LAST_BIT
+    quantities = levels.quantities
+    filled, cost, worst, error = zero, zero, None, zero
+    for price in levels.prices():
+        if filled >= wanted - error:
+            break
+        part = min(wanted - filled, quantities[price])
+        filled, cost, worst, error = filled + part, cost + part * price, price, error + unsure
+    if filled >= wanted - error:
+        filled = wanted
+    return Sweep(filled, cost, cost / filled if filled else None, worst)

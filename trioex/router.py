@@ -227,6 +227,7 @@ class Outlet:
         label: for messages to people.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
         of_books: whether it takes order books, kept from the pushes, instead of these.
+        raised: how often, by the kind of error.
     """
 
     __slots__ = (
@@ -237,6 +238,7 @@ class Outlet:
         "owner",
         "put",
         "queue",
+        "raised",
         "sequence",
         "topic",
     )
@@ -255,6 +257,7 @@ class Outlet:
         self.of_books = of_books
         self.label = label
         self.is_ending = False
+        self.raised: dict[str, int] | None = None
         self.on_error = on_error
         self.owner = owner
         self.topic: Topic | None = None
@@ -272,7 +275,7 @@ class Outlet:
             return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
-        _log.error("the handler of %s raised", self.label, exc_info=error)
+        self._tell(error)
         if self.on_error is ErrorPolicy.UNBIND and self.owner is not None:
             self.owner.fail(error)
 
@@ -280,6 +283,17 @@ class Outlet:
         """A sync handler returned something to await."""
         if self.owner is not None:
             self.owner.adopt(coroutine)
+
+    def _tell(self, error: Exception) -> None:
+        """Log the first error of each kind in full, and of the others now and then how many."""
+        if self.raised is None:
+            self.raised = {}
+        kind = type(error).__qualname__
+        count = self.raised[kind] = self.raised.get(kind, 0) + 1
+        if count == 1:
+            _log.error("the handler of %s raised", self.label, exc_info=error)
+        elif count in (10, 100) or count % 1000 == 0:
+            _log.error("the handler of %s raised %s %d times: %s", self.label, kind, count, error)
 
     def close(self) -> None:
         """Deliver nothing more and refer to no handler."""
