@@ -176,6 +176,7 @@ _CONTENDERS = {
     "cryptofeed whole": ("run_whole_peers", "cryptofeed"),
     "ccxt pro whole": ("run_whole_peers", "ccxt_pro"),
     "trioex memory": ("run_trioex", "memory"),
+    "trioex pauses": ("run_pauses", "pauses"),
     "trioex connect": ("run_trioex", "connect"),
     "trioex loss": ("run_trioex", "loss"),
     "trioex reconnect": ("reconnect", "lose"),

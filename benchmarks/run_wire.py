@@ -6,12 +6,10 @@ import gc
 from decimal import Decimal
 from typing import Any
 
-import attrs
-
 from trioex import Channel, ExchangeEnum, OrderBook
 from trioex.channels import BookSource, Parameters
 from trioex.config import ErrorPolicy
-from trioex.exchanges.base import BookPlan, Control
+from trioex.exchanges.base import BookPlan
 from trioex.exchanges.gateio.spot import GateioSpot
 from trioex.messages import BookState, Number
 from trioex.router import Outlet, Router
@@ -19,6 +17,7 @@ from trioex.synchroniser import Synchroniser
 
 from .client import Spec
 from .recorded import Passes, Session, top
+from .routing import Source
 
 __all__ = ["trioex_decimal", "trioex_float"]
 
@@ -62,17 +61,6 @@ class _Books:
         router.seed(self.kept[symbol], snapshot)
 
 
-@attrs.define
-class _Source:
-    """The connection that read the frames."""
-
-    leg: int = 0
-    heard: int = 0
-
-    def on_control(self, control: Control) -> None:
-        raise AssertionError(f"all frames are pushes, and this is none: {control}")
-
-
 def trioex_float(spec: Spec) -> dict[str, Any]:
     """Ours."""
     return _trioex(spec, float)
@@ -85,7 +73,7 @@ def trioex_decimal(spec: Spec) -> dict[str, Any]:
 
 def _trioex(spec: Spec, number_type: type[Number]) -> dict[str, Any]:
     session, tops = Session.load(), dict[str, Any]()
-    passes, source = Passes(spec, session), _Source()
+    passes, source = Passes(spec, session), Source(0)
 
     def on_book(book: OrderBook) -> None:
         tops[book.symbol] = book.best_bid, book.best_ask

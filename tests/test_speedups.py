@@ -135,17 +135,30 @@ def test_keys_are_found_in_the_same_places(frames: list[bytes]) -> None:
         assert theirs.memo(frame, True) == ours.memo(frame, True)
         assert theirs.asked == ours.asked
     assert theirs.memo(b"abcd", False) is ours.memo(b"abcd", False) is None
+    for make in (compiled.KeyMemo, PythonKeyMemo):
+        of_binary = make((slice(0, 1),), bytes.upper, False)
+        assert (of_binary(b"ab", False), of_binary(b"ab", text=True)) == (b"AB", None)
 
 
 @needs_compiled
 def test_a_memo_refuses_nonsense() -> None:
-    for arguments in [((), 1, 2), ([slice(0, 1)], print), ((1,), print), ((slice(1, 1),), print)]:
+    for arguments in [
+        ((), 1, 2, 3),
+        ([slice(0, 1)], print),
+        ((1,), print),
+        ((slice(1, 1),), print),
+    ]:
         with pytest.raises((TypeError, ValueError)):
             compiled.KeyMemo(*arguments)
     memo = compiled.KeyMemo((slice(0, 1),), lambda frame: None)
     for arguments in [(), (b"a",), ("a", True), (bytearray(b"a"), True)]:
         with pytest.raises(TypeError):
             memo(*arguments)
+    for wrong in ({"text": True}, {"frame": b"a", "text": True}, {"txt": True}):
+        with pytest.raises(TypeError):
+            memo(b"a", True, **wrong)
+    with pytest.raises(TypeError):
+        memo(b"a", txt=True)
     for checks in [[], ((1,),), (("a", b"b"),), ((1, "b"),)]:
         with pytest.raises(TypeError):
             memo.learn(b"a", 0, 1, {}, checks)

@@ -119,6 +119,7 @@ typedef struct {
     PyObject *last;     /* the front that was found last, of bounds[last_at] */
     PyObject *last_places;
     Py_ssize_t last_at;
+    int of_text;
     vectorcallfunc vectorcall;
 } KeyMemo;
 
@@ -202,11 +203,15 @@ memo_find(KeyMemo *self, PyObject *frame)
 static PyObject *
 memo_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    if (PyVectorcall_NARGS(nargsf) != 2 || kwnames != NULL || !PyBytes_CheckExact(args[0])) {
+    Py_ssize_t given = PyVectorcall_NARGS(nargsf);
+    if (kwnames != NULL && given == 1 && PyTuple_GET_SIZE(kwnames) == 1
+        && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "text") == 0)
+        given = 2, kwnames = NULL;
+    if (given != 2 || kwnames != NULL || !PyBytes_CheckExact(args[0])) {
         PyErr_SetString(PyExc_TypeError, "a KeyMemo takes a frame, which is bytes, and a bool");
         return NULL;
     }
-    if (args[1] != Py_True)
+    if ((args[1] == Py_True) != ((KeyMemo *)callable)->of_text)
         Py_RETURN_NONE;
     return memo_find((KeyMemo *)callable, args[0]);
 }
@@ -297,12 +302,14 @@ static PyObject *
 memo_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     PyObject *fronts, *slow;
-    if (!PyArg_ParseTuple(args, "O!O:KeyMemo", &PyTuple_Type, &fronts, &slow))
+    int of_text = 1;
+    if (!PyArg_ParseTuple(args, "O!O|p:KeyMemo", &PyTuple_Type, &fronts, &slow, &of_text))
         return NULL;
     KeyMemo *self = (KeyMemo *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
     self->vectorcall = memo_call;
+    self->of_text = of_text;
     self->slow = Py_NewRef(slow);
     self->fronts = Py_NewRef(fronts);
     self->places = PyDict_New();
@@ -542,7 +549,8 @@ feed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *router = args[0], *frames = args[1], *text = args[2], *received = args[3];
     PyObject *source = args[4], *routes = args[5], *find = args[6], *leg = args[7];
-    int is_memo = Py_IS_TYPE(find, KeyMemoType) && text == Py_True;
+    int is_memo = Py_IS_TYPE(find, KeyMemoType)
+                  && (text == Py_True) == ((KeyMemo *)find)->of_text;
     int paused = 0, has_heard = 0;
     PyObject *frame;
     while (!paused && (frame = PyIter_Next(frames)) != NULL) {

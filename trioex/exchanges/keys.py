@@ -25,16 +25,24 @@ _MOST_PLACES = 4
 
 
 class PythonKeyMemo:
-    """Finds the keys of text frames; called with a frame and whether it is text.
+    """Finds the keys of frames; called with a frame and whether it is text.
 
     Args:
         fronts: where the bytes may stand that tell one kind of push from another.
         slow: finds the key of any frame, or None; calls `learn`.
+        of_text: whether pushes are text; a frame of the other kind is none.
     """
 
-    __slots__ = ("_fronts", "_places", "_slow")
+    __slots__ = ("_fronts", "_of_text", "_places", "_slow")
 
-    def __init__(self, fronts: tuple[slice, ...], slow: Callable[[bytes], bytes | None], /) -> None:
+    def __init__(
+        self,
+        fronts: tuple[slice, ...],
+        slow: Callable[[bytes], bytes | None],
+        of_text: bool = True,
+        /,
+    ) -> None:
+        self._of_text = of_text
         self._fronts = fronts
         self._slow = slow
         self._places: dict[bytes, tuple[_Place, ...]] = {}
@@ -63,9 +71,9 @@ class PythonKeyMemo:
         newest = slice(start, stop), keys, checks
         self._places[front] = (newest, *others[: _MOST_PLACES - 1])
 
-    def __call__(self, frame: bytes, text: bool, /) -> bytes | None:
+    def __call__(self, frame: bytes, text: bool) -> bytes | None:
         """The key of a push, or None when it is none."""
-        if not text:
+        if text is not self._of_text:
             return None
         for front in self._fronts:
             places = self._places.get(frame[front])
