@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from .channels import Channel, Parameters, PublicChannelType, validate_handler
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import BindingError
 from .exchanges.base import Topic
 from .router import BookQueue, MessageQueue, Outlet
@@ -117,6 +117,7 @@ class Binding(Generic[M]):
         overflow: OverflowPolicy,
         on_error: ErrorPolicy,
         owner: BindingOwner,
+        log: Log,
     ) -> None:
         if handler is not None:
             validate_handler(handler)
@@ -152,6 +153,7 @@ class Binding(Generic[M]):
             on_failed=self.fail,
             on_coroutine=self._adopt,
             of_books=of_books,
+            log=log,
         )
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from .channels import Channel, Parameters, PublicChannelType
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import DecodeError, ManagerClosed, QueueOverflow
 from .exchanges.base import BookPlan, Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
@@ -215,6 +215,7 @@ class Outlet:
         on_failed: called with an exception that ends the binding (`unbind`).
         on_coroutine: called with what a sync handler returned when it is awaitable.
         label: for messages to people.
+        log: where a handler that failed is told of.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
         of_books: whether it takes order books, kept from the pushes, instead of these.
     """
@@ -222,6 +223,7 @@ class Outlet:
     __slots__ = (
         "is_ending",
         "label",
+        "log",
         "of_books",
         "on_coroutine",
         "on_error",
@@ -241,7 +243,9 @@ class Outlet:
         on_failed: Callable[[Exception], None],
         on_coroutine: Callable[[object], None],
         of_books: bool = False,
+        log: Log = _log,
     ) -> None:
+        self.log = log
         self.sequence = sequence
         self.of_books = of_books
         self.label = label
@@ -259,11 +263,11 @@ class Outlet:
         it can bind nothing more ends what it was doing, and is no error.
         """
         if self.is_ending and isinstance(error, ManagerClosed):
-            _log.debug("the handler of %s stopped short: %s", self.label, error)
+            self.log.debug("the handler of %s stopped short: %s", self.label, error)
             return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
-        _log.error("the handler of %s raised", self.label, exc_info=error)
+        self.log.error("the handler of %s raised", self.label, exc_info=error)
         if self.on_error is ErrorPolicy.UNBIND:
             self.on_failed(error)
 
@@ -360,7 +364,10 @@ class Router:
         venue: Venue,
         number_type: type[Number],
         on_gap: Callable[[Channel, int, int], None],
+        *,
+        log: Log = _log,
     ) -> None:
+        self._log = log
         self.books: BookKeeper | None = None
         self._venue = venue
         self._synchronised: dict[Synchroniser, Route] = {}
@@ -699,13 +706,13 @@ class Router:
             known = control.reason in self.skipped or len(self.skipped) < _MOST_REASONS
             reason = control.reason if known else "other"
             self.skipped[reason] = self.skipped.get(reason, 0) + 1
-            _log.debug("skipped a frame: %s", control.reason)
+            self._log.debug("skipped a frame: %s", control.reason)
         source.on_control(control)
 
     def _undecodable(self, route: Route, error: DecodeError) -> None:
         self.undecodable += 1
         route.undecodable += 1
         if route.undecodable == 1:
-            _log.warning("%s; further frames like it are only counted", error)
+            self._log.warning("%s; further frames like it are only counted", error)
         else:
-            _log.debug("%s", error)
+            self._log.debug("%s", error)
