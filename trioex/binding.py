@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from .channels import Channel, Parameters, PublicChannelType, validate_handler
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import BindingError
 from .exchanges.base import Topic
 from .router import BookQueue, MessageQueue, Outlet
@@ -145,6 +145,7 @@ class Binding(Generic[M]):
         overflow: OverflowPolicy,
         on_error: ErrorPolicy,
         owner: BindingOwner,
+        log: Log,
     ) -> None:
         if handler is not None:
             validate_handler(handler)
@@ -178,6 +179,7 @@ class Binding(Generic[M]):
             on_error=on_error,
             owner=self,
             of_books=self._is_of_books,
+            log=log,
         )
 
     @property

@@ -6,7 +6,6 @@ but where the exchange's limits make it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -23,8 +22,6 @@ from .rest import Rest
 from .synchroniser import Need, Synchroniser
 
 __all__ = ["BookStatistics", "Books"]
-
-_log = logging.getLogger("trioex.books")
 
 _AHEAD_S = 0.05
 """How often to see whether the stream has come as far as a snapshot."""
@@ -75,6 +72,7 @@ class Books:
     ) -> None:
         self._venue = venue
         self._config = config
+        self._log = config.logger("trioex.books")
         self._rest = rest
         self._renew = renew
         self._publish = publish
@@ -229,7 +227,7 @@ class Books:
         try:
             snapshot = await self._fetch(synchroniser, plan)
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
-            _log.debug("no audit of %s: %s", plan.channel, error)
+            self._log.debug("no audit of %s: %s", plan.channel, error)
             return False
         with trio.move_on_after(_AUDIT_S):
             await self._wait_for_stream(synchroniser, snapshot)

@@ -6,13 +6,14 @@ that a manager takes. Secrets never appear in a repr.
 
 from __future__ import annotations
 
+import logging
 import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -31,6 +32,8 @@ __all__ = [
     "ErrorPolicy",
     "ExchangeConfig",
     "Fetch",
+    "Log",
+    "LogFactory",
     "OverflowPolicy",
     "Redundancy",
     "WebSocketConfig",
@@ -43,6 +46,29 @@ Dial: TypeAlias = "Callable[[str], Awaitable[trio.abc.Stream]]"
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """url -> the body of a GET. The seam below which REST is."""
+
+
+class Log(Protocol):
+    """Where the library logs: a logger of `logging`, a `FastLogger`, or what behaves as they do.
+
+    An exception comes as `exc_info=` where its traceback is of use.
+    """
+
+    def log(self, level: int, text: str, /, *arguments: Any) -> None:
+        """Take a message of any level."""
+
+    def debug(self, text: str, /, *arguments: Any) -> None:
+        """Take what is of use to somebody who looks for a fault."""
+
+    def warning(self, text: str, /, *arguments: Any) -> None:
+        """Take what may need to be looked after."""
+
+    def error(self, text: str, /, *arguments: Any, exc_info: BaseException | None = None) -> None:
+        """Take what went wrong."""
+
+
+LogFactory: TypeAlias = Callable[[str], Log]
+"""The name of a part, such as `trioex.router` -> where it logs."""
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -128,6 +154,15 @@ def _on_error(value: object) -> ErrorPolicy:
 
 def _redundancy(value: object) -> Redundancy:
     return choice(Redundancy, "redundancy", value)
+
+
+def _logger(value: object) -> LogFactory:
+    if callable(value):
+        return cast("LogFactory", value)
+    if all(callable(getattr(value, each, None)) for each in ("log", "debug", "warning", "error")):
+        log = cast("Log", value)
+        return lambda _name: log
+    raise ConfigError(f"logger={value!r} must be a logger, or a function of a name that gives one")
 
 
 def _latency(value: object) -> Latency | bool:
@@ -233,6 +268,11 @@ class WebSocketConfig:
         environment: wall time, fine time and randomness.
         latency: True measures where the time goes, for `statistics().latency`; a `Latency` does
             so for all managers that are given it.
+        logger: where the library logs: a logger, or a function that is called with the names of
+            its parts, `trioex.router`, `trioex.leg` and others, and gives one. The default is
+            that of `logging`. With a `FastLogger` nothing on the way of a message waits for a
+            file; what is noted is written before the manager's block is left in peace, within
+            `close_timeout`.
     """
 
     exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
@@ -303,6 +343,7 @@ class WebSocketConfig:
         factory=Environment, validator=_is_a(Environment, "a trioex.Environment"), repr=False
     )
     latency: Latency | bool = attrs.field(default=False, converter=_latency)
+    logger: LogFactory = attrs.field(default=logging.getLogger, converter=_logger, repr=False)
 
 
 @attrs.frozen(kw_only=True)

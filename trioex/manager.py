@@ -49,6 +49,7 @@ from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
 from .http import Http
+from .instrumentation import FastLogger
 from .instrumentation.latency import Latency, LatencyStatistics, Stamped
 from .line import Line, LineStatistics
 from .messages import BookState
@@ -68,8 +69,6 @@ __all__ = [
     "Unbound",
     "WebSocketManager",
 ]
-
-_log = logging.getLogger("trioex.manager")
 
 ChannelName: TypeAlias = str | PublicChannelType | PrivateChannelType | Channel
 ConnectionHandlers: TypeAlias = Handler | Iterable[Handler]
@@ -193,7 +192,10 @@ class WebSocketManager(BaseWebsocketInterface):
         assert config.exchange is not None
         self._venue = open_venue(config.exchange, config.market)
         self._state = _State.NEW
-        self._router = Router(self._venue, config.number_type, self._on_gap)
+        self._log = config.logger("trioex.manager")
+        self._router = Router(
+            self._venue, config.number_type, self._on_gap, log=config.logger("trioex.router")
+        )
         self._channel = FrameChannel[Source](
             config.frame_channel_bytes, self._on_half, self._router.sieve
         )
@@ -234,6 +236,7 @@ class WebSocketManager(BaseWebsocketInterface):
         """The channel behind which all that waits has come to wait; None when nothing does."""
         self._due = math.inf, math.inf
         """When requests, and messages that wait for a copy, are looked at next."""
+        self._deadline = math.inf
         self._failure: TrioexError | None = None
         self._last_failure = ""
         self._context: contextlib.AbstractAsyncContextManager[None] | None = None
@@ -409,6 +412,8 @@ class WebSocketManager(BaseWebsocketInterface):
         self._state = _State.RUNNING
         try:
             await self._run(task_status)
+            self._registry.give_up()
+            await self._flush_log()
         finally:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
@@ -432,13 +437,19 @@ class WebSocketManager(BaseWebsocketInterface):
                         task_status.started(self)
                     await self._tend(self._ending)
                     self._state = _State.ENDING
-                    deadline = trio.current_time() + self.config.close_timeout
-                    bindings.cancel_scope.deadline = deadline
+                    self._deadline = trio.current_time() + self.config.close_timeout
+                    bindings.cancel_scope.deadline = self._deadline
                     self._registry.wind_up()
                     self._books.stop()
                     self._lines.stop()
                 self._channel.close()
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
+
+    async def _flush_log(self) -> None:
+        """Let a log that writes later write what the end had to tell, too."""
+        if isinstance(self._log, FastLogger):
+            with trio.move_on_at(self._deadline):
+                await self._log.flush()
 
     async def _wait_ready(self) -> None:
         timeout = self.config.connect_timeout
@@ -572,7 +583,7 @@ class WebSocketManager(BaseWebsocketInterface):
         """Confirm or fail the bindings of one subscription."""
         level = logging.ERROR if outcome.is_final else logging.WARNING
         for error in self._registry.on_outcome(outcome):
-            _log.log(level, "%s", error)
+            self._log.log(level, "%s", error)
             self.on_event(
                 SubscriptionRefused(
                     *self._whose(line.number),
@@ -731,7 +742,7 @@ class WebSocketManager(BaseWebsocketInterface):
     def _on_book(self, plan: BookPlan, book: OrderBook, before: BookState) -> None:
         state = book.state
         level = logging.WARNING if state is BookState.GAP else logging.DEBUG
-        _log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
+        self._log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
         self.on_event(
             BookStateChanged(
                 *self._whose(-1), str(plan.channel), state, before, book.reason, book.version

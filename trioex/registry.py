@@ -7,7 +7,6 @@ takes nothing away: the exchange refuses what it no longer has.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,8 +33,6 @@ from .supervisor import Lines
 
 __all__ = ["Registry"]
 
-_log = logging.getLogger("trioex.registry")
-
 _LIST_COUNTS = 60.0
 """Seconds for which a fetched list, or the failure to fetch one, stands."""
 
@@ -59,6 +56,8 @@ class Registry:
     ) -> None:
         self._venue = venue
         self._config = config
+        self._log = config.logger("trioex.registry")
+        self._handler_log = config.logger("trioex.router")
         self._router = router
         self._lines = lines
         self._rest = rest
@@ -127,6 +126,7 @@ class Registry:
             overflow=policy,
             on_error=errors,
             owner=self,
+            log=self._handler_log,
         )
 
     def add(self, binding: Binding[Any], *, every: bool) -> None:
@@ -348,7 +348,7 @@ class Registry:
         """The deadline is over, or there is none: say what handlers did not get."""
         for binding in self._bindings:
             if count := binding.give_up():
-                _log.warning("%s ended with %d messages not handled", binding.channel, count)
+                self._log.warning("%s ended with %d messages not handled", binding.channel, count)
 
     # Symbols
 
@@ -374,7 +374,9 @@ class Registry:
                 raise DecodeError("the list is empty")
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
             reason = str(error) or type(error).__name__
-            _log.warning("the instrument list could not be had, symbols are guessed: %s", reason)
+            self._log.warning(
+                "the instrument list could not be had, symbols are guessed: %s", reason
+            )
             self._otherwise = self._guess
         else:
             known = self._venue.instruments
@@ -399,7 +401,7 @@ class Registry:
         self._on_resolved()
 
     def _fail_unknown(self, binding: Binding[Any], error: UnknownSymbol) -> None:
-        _log.error("%s: %s", binding.channel, error)
+        self._log.error("%s: %s", binding.channel, error)
         binding.fail(error)
 
     def _guess(self, binding: Binding[Any], error: UnknownSymbol) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from .channels import Channel, Parameters, PublicChannelType
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import DecodeError, ManagerClosed, QueueOverflow
 from .exchanges.base import BookPlan, Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
@@ -225,6 +225,7 @@ class Outlet:
         owner: whose it is; None once it is closed.
         topic: what it is bound to on a route; None for one that takes whatever comes.
         label: for messages to people.
+        log: where a handler that failed is told of.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
         of_books: whether it takes order books, kept from the pushes, instead of these.
         raised: how often, by the kind of error.
@@ -233,6 +234,7 @@ class Outlet:
     __slots__ = (
         "is_ending",
         "label",
+        "log",
         "of_books",
         "on_error",
         "owner",
@@ -252,7 +254,9 @@ class Outlet:
         on_error: ErrorPolicy,
         owner: OutletOwner | None = None,
         of_books: bool = False,
+        log: Log = _log,
     ) -> None:
+        self.log = log
         self.sequence = sequence
         self.of_books = of_books
         self.label = label
@@ -271,7 +275,7 @@ class Outlet:
         it can bind nothing more ends what it was doing, and is no error.
         """
         if self.is_ending and isinstance(error, ManagerClosed):
-            _log.debug("the handler of %s stopped short: %s", self.label, error)
+            self.log.debug("the handler of %s stopped short: %s", self.label, error)
             return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
@@ -291,9 +295,11 @@ class Outlet:
         kind = type(error).__qualname__
         count = self.raised[kind] = self.raised.get(kind, 0) + 1
         if count == 1:
-            _log.error("the handler of %s raised", self.label, exc_info=error)
+            self.log.error("the handler of %s raised", self.label, exc_info=error)
         elif count in (10, 100) or count % 1000 == 0:
-            _log.error("the handler of %s raised %s %d times: %s", self.label, kind, count, error)
+            self.log.error(
+                "the handler of %s raised %s %d times: %s", self.label, kind, count, error
+            )
 
     def close(self) -> None:
         """Deliver nothing more and refer to no handler."""
@@ -394,7 +400,10 @@ class Router:
         venue: Venue,
         number_type: type[Number],
         on_gap: Callable[[Channel, int, int], None],
+        *,
+        log: Log = _log,
     ) -> None:
+        self._log = log
         self.books: BookKeeper | None = None
         self._venue = venue
         self._synchronised: dict[Synchroniser, Route] = {}
@@ -757,16 +766,16 @@ class Router:
             known = control.reason in self.skipped or len(self.skipped) < _MOST_REASONS
             reason = control.reason if known else "other"
             self.skipped[reason] = self.skipped.get(reason, 0) + 1
-            _log.debug("skipped a frame: %s", control.reason)
+            self._log.debug("skipped a frame: %s", control.reason)
         source.on_control(control)
 
     def _undecodable(self, route: Route, error: DecodeError) -> None:
         self.undecodable += 1
         route.undecodable += 1
         if route.undecodable == 1:
-            _log.warning("%s; further frames like it are only counted", error)
+            self._log.warning("%s; further frames like it are only counted", error)
         else:
-            _log.debug("%s", error)
+            self._log.debug("%s", error)
 
 
 _feed = accelerated("feed", Router.feed_in_python)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from scenario import wait_until
 from support import Collector
 from trio.testing import MockClock
 
-from trioex import Environment, ExchangeEnum, Side, Trade, WebSocketManager
+from trioex import BookDelta, Environment, ExchangeEnum, Side, Trade, WebSocketManager
 from trioex.channels import Channel, Parameters
 from trioex.config import ErrorPolicy, OverflowPolicy
 from trioex.exchanges.base import Control
@@ -24,6 +26,7 @@ from trioex.instrumentation.latency import Probe, Stamped
 from trioex.router import MessageQueue, Outlet, Route, Router
 from trioex.simulator import open_simulator, virtual_environment
 
+CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "gateio_spot_20210422" / "ws.txt"
 MS = 1_000_000
 SECOND = 1_000 * MS
 BATCH = Batch(True, [b"a", b"b"], 100, 2)
@@ -261,7 +264,7 @@ class Source:
 class Routed:
     """A router with outlets of all kinds, and everything they got."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, is_general: bool = False) -> None:
         self.got: list[object] = []
         self.router = Router(VENUE, float, lambda *gap: self.got.append(gap))
         self.queue = MessageQueue(capacity, OverflowPolicy.BLOCK)
@@ -270,6 +273,9 @@ class Routed:
             self.bind(2 * number, f"spot.{kind}.BTCUSDT", self.got.append)
         self.bind(1, "spot.trades.BTCUSDT", self.queue)
         self.bind(3, "spot.trades.BTCUSDT", self.fail)
+        general = self.outlet(9, "spot.trades", self.got.append)
+        if is_general:
+            self.router.bind_general(Channel.parse("spot.trades"), Parameters(), general)
         for kind in ("orderbook_delta", "trades"):
             self.router.merge([topic(kind)])
         for leg in (0, 1):
@@ -277,13 +283,16 @@ class Routed:
                 self.router.join(leg, topic(kind))
 
     def bind(self, number: int, name: str, target: Any) -> Route:
-        outlet = Outlet(
+        topic = VENUE.topic(Channel.parse(name), Parameters())
+        return self.router.bind(topic, self.outlet(number, name, target))
+
+    def outlet(self, number: int, label: str, target: Any) -> Outlet:
+        return Outlet(
             number,
             target,
-            label=name,
+            label=label,
             on_error=ErrorPolicy.LOG,
         )
-        return self.router.bind(VENUE.topic(Channel.parse(name), Parameters()), outlet)
 
     def fail(self, message: object) -> None:
         self.got.append("failed")
@@ -347,11 +356,13 @@ FRAMES = st.one_of(
         max_size=12,
     ),
     capacity=st.integers(1, 20),
+    is_general=st.booleans(),
 )
 def test_a_measured_frame_is_routed_as_any_other(
-    reads: list[tuple[int | None, list[bytes]]], capacity: int
+    reads: list[tuple[int | None, list[bytes]]], capacity: int, is_general: bool
 ) -> None:
-    plain, measured, clock = Routed(capacity), Routed(capacity), Clock()
+    plain, measured = (Routed(capacity, is_general=is_general) for _ in range(2))
+    clock = Clock()
     for received, (leg, frames) in enumerate(reads, 1):
         source = plain.legs[leg]
         left = plain.router.begin(list(frames))
@@ -487,6 +498,60 @@ def test_the_same_seed_is_the_same_histogram() -> None:
         return said.as_dict()
 
     assert facts(4) == facts(4)
+
+
+@pytest.mark.parametrize("handoff", ["channel", "direct"])
+async def test_of_large_reads_nothing_is_lost_either(
+    handoff: str, autojump_clock: MockClock
+) -> None:
+    versions: list[int] = []
+
+    async def take(delta: BookDelta) -> None:  # slower than the session comes
+        versions.append(delta.last_version)
+        await trio.sleep(0.001)
+
+    heard: list[BookDelta] = []
+    async with open_simulator("gateio", recording=CAPTURE, pace=None) as simulator:
+        config = simulator.config(
+            latency=True, handoff=handoff, reconnect=False, close_timeout=60.0
+        )
+        async with WebSocketManager(config) as ws:
+            ws.bind("spot.orderbook_delta", heard.append)
+            ws.bind("spot.orderbook_delta", take, queue_size=1)
+            await ws.wait_closed()
+    said = ws.statistics().latency
+    assert said is not None
+    assert said.wire_to_handler.count > said.measured, "there were reads of more than one"
+    assert versions == [delta.last_version for delta in heard]
+    assert len(versions) == 172
+
+
+async def test_a_queue_that_is_full_within_a_measured_read_loses_nothing(
+    autojump_clock: MockClock, virtual: Environment
+) -> None:
+    """Each place at which routing in the reader's task may have to leave the rest to the router."""
+    async with open_simulator(
+        "gateio", symbols=["BTCUSDT"], environment=virtual, pace=1e-6
+    ) as simulator:
+        config = simulator.config(latency=True, handoff="direct")
+        async with WebSocketManager(config) as ws:
+            latency = ws.config.latency
+            assert isinstance(latency, Latency)
+            for size in range(1, 5):
+                trades = await ws.bind("spot.trades.BTCUSDT", queue_size=size)
+                before = ws.statistics().frames
+                batch = Batch(True, [trade(number) for number in range(1, 4)], virtual.time_ns(), 0)
+                await ws._deliver(Source(None), latency.stamp(batch, 0, virtual.perf_ns))
+                numbers = [(await anext(trades)).trade_id for _ in range(3)]
+                assert numbers == ["1", "2", "3"]
+                await trio.testing.wait_all_tasks_blocked()
+                said = ws.statistics()
+                assert said.frames - before == 3
+                assert said.waiting_bytes == 0
+                assert said.latency is not None
+                assert said.latency.measured == size
+                trades.unbind()
+                await trio.sleep(1)
 
 
 @pytest.mark.parametrize("handoff", ["channel", "direct"])
