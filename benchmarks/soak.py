@@ -138,7 +138,13 @@ async def _reconnects() -> list[Sample]:
 
 
 def _load(load: Load) -> list[Sample]:
-    client = run(load)["client"]
+    result = run(load)
+    client = result["client"]
+    late = client["seconds"] - load.seconds
+    if late > 1 or result["server"]["most_behind"] > load.rate:
+        print(
+            f"\nNot all was sent or handled in time (by {late:.1f} s): what waits is memory, too."
+        )
     if client["lost"] or client["duplicates"]:
         raise SystemExit(f"lost {client['lost']}, twice {client['duplicates']}")
     return [Sample(at, done, mib, blocks) for at, mib, blocks, done in client["samples"]]
