@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .chart_data import Panel, Score, frame_panels, scores, whole_panels
+from .chart_data import Panel, Score, frame_panels, scores, where, whole_panels
 from .tables import rewrite
 
 __all__ = ["main"]
@@ -72,13 +72,16 @@ def draw(facts: Mapping[str, Any], folder: Path) -> list[Path]:
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
-    measured = facts["measured"]
+    measured, paths = facts["measured"], []
     with mpl.rc_context(_SETTINGS):
-        return [
-            _save(_targets(scores(facts["rows"])), folder / "targets.svg"),
-            _save(_bars(frame_panels(measured), 2, _FRAMES), folder / "frames.svg"),
-            _save(_bars(whole_panels(measured), 3, _WHOLE), folder / "whole.svg"),
-        ]
+        for name, figure in {
+            "targets": _targets(scores(facts["rows"])),
+            "frames": _bars(frame_panels(measured), 2, _FRAMES),
+            "whole": _bars(whole_panels(measured), 3, _WHOLE),
+        }.items():
+            figure.supxlabel(where(facts), x=0.01, ha="left", fontsize=7.5, color="#666666")
+            paths.append(_save(figure, folder / f"{name}.svg"))
+    return paths
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -9,7 +9,17 @@ import attrs
 
 from .report import quantity
 
-__all__ = ["Bar", "Panel", "Score", "frame_panels", "ours", "score", "scores", "whole_panels"]
+__all__ = [
+    "Bar",
+    "Panel",
+    "Score",
+    "frame_panels",
+    "ours",
+    "score",
+    "scores",
+    "where",
+    "whole_panels",
+]
 
 
 @attrs.frozen
@@ -83,6 +93,13 @@ def _beside(row: Mapping[str, Any]) -> str:
     if row["target"]["better"] == "higher" and row["unit"] != "/s":  # the ratio is of the peer
         return f"{row['peer_name']} takes {row['ratio']:.3g} × as long"
     return f"{row['ratio']:.3g} × {row['peer_name']}"
+
+
+def where(facts: Mapping[str, Any]) -> str:
+    """When and on what it was measured."""
+    kind = "a quick run, not a measurement" if facts["quick"] else "medians of the turns of one run"
+    machine = f"{facts['cpu']}, {facts['cpus']} CPUs, Python {facts['python']}"
+    return f"{facts['date']}; {machine}; {kind}"
 
 
 def ours(name: str) -> bool:

@@ -11,6 +11,9 @@ a book: they hand out the book that they keep, and nobody reads it here. In `kep
 keeps one, begun with the same snapshot by REST, and the handler reads both best prices; the design
 asks nothing of that row. ccxt hands out a book once for all that it drained in one go.
 
+The clock starts between two messages that come apart, when all of those before have been taken, so
+that nobody has read ahead of it.
+
 A ratio says how many times as long as trioex another one takes.
 """
 
@@ -62,6 +65,7 @@ def _runs(bench: Bench, work: str) -> dict[str, partial[Mapping[str, object]]]:
             kind="trades" if work == "trades" else "book",
             count=warm + count,
             fresh=1,
+            pause=warm,
             snapshot=int(work == "book" or (work == "delta" and not name.startswith("trioex"))),
         )
         runs[name] = partial(

@@ -222,7 +222,7 @@ def quantity(value: float, unit: str) -> str:
         if abs(value) < step:
             break
         value, unit = value / step, larger
-    return f"{figure(value)} {unit}"
+    return f"{figure(value)} {'µs' if unit == 'us' else unit}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

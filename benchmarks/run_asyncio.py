@@ -1,7 +1,7 @@
 """The usual WebSockets of asyncio on uvloop, with the settings that cost least.
 
-websockets: no compression, no limit to its queue, no pings, `recv(decode=False)`, which leaves
-text as bytes and unchecked. aiohttp: no compression, `decode_text=False`, which does the same.
+websockets: no compression, a long queue, no pings, `recv(decode=False)`, which leaves text as bytes
+and unchecked. aiohttp: no compression, `decode_text=False`, which does the same.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from .client import Meter, Spec, Stopwatch
 from .run_peers import client_context
 
 __all__ = ["aiohttp_messages", "websockets_messages"]
+
+_QUEUE = 1024
+"""Frames websockets may read ahead. Without a limit it reads thousands before the clock starts."""
 
 
 def websockets_messages(spec: Spec) -> dict[str, float]:
@@ -53,7 +56,7 @@ async def _read_websockets(spec: Spec, take: Take) -> None:
         compression=None,
         ping_interval=None,
         max_size=None,
-        max_queue=None,
+        max_queue=_QUEUE,
         close_timeout=0.1,
         ssl=client_context(spec),
     ) as websocket:

@@ -11,6 +11,7 @@ started it. What a connection gets is in the URL it asks for:
     ack      0 for a server that confirms nothing
     fresh    1 for payloads that never come again, as a book's versions must not
     drop     1 to cut the connection behind the last payload
+    pause    so many fresh payloads come first, and the others when those have been taken for sure
     snapshot 1 for a client that will ask for the book by REST: after some payloads the others
              wait until it has been given
 
@@ -59,6 +60,8 @@ _BEFORE_SNAPSHOT = 20
 """Payloads before the book by REST: ccxt asks for it with its eleventh."""
 _SETTLING_S = 0.05
 """From the answer of a GET to what comes behind it: a client takes a few milliseconds."""
+_PAUSE_S = 0.2
+"""After the payloads that come first: enough for a thousand of the slowest client."""
 
 _FRAME_OF_KIND = dict.fromkeys(("gate", "trade", "trades", "book"), _TEXT) | {"mexc": _BINARY}
 
@@ -249,11 +252,17 @@ class Session(threading.Thread):
         opcode = _FRAME_OF_KIND[kind]
         distinct = count if self._wish.get("fresh") == "1" else _BLOCK
         frames = [frame(opcode, payload) for payload in _payloads(kind, distinct)]
+        done = 0
         if self._wish.get("snapshot") == "1":
-            first, frames = frames[:_BEFORE_SNAPSHOT], frames[_BEFORE_SNAPSHOT:]
-            self._pipe.send_prepared(self._pipe.prepare(first))
+            done = _BEFORE_SNAPSHOT
+            self._pipe.send_prepared(self._pipe.prepare(frames[:done]))
             _SNAPSHOTS.wait_beyond(self._given)
             time.sleep(_SETTLING_S)
+        if pause := int(self._wish.get("pause", "0")):
+            self._pipe.send_prepared(self._pipe.prepare(frames[done:pause]))
+            time.sleep(_PAUSE_S)
+            done = pause
+        frames = frames[done:]
         blocks = [frames[at : at + _BLOCK] for at in range(0, len(frames), _BLOCK)]
         repeats = -(-count // distinct)
         if "secure" in self._wish:

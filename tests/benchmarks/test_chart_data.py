@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.chart_data import frame_panels, ours, score, scores
+from benchmarks.chart_data import frame_panels, ours, score, scores, where
 from benchmarks.design import Line
 from benchmarks.harness import Row, Target
 
@@ -63,7 +63,7 @@ def test_a_peer_that_takes_longer_says_how_long() -> None:
     )
 
     assert (shown.value, shown.behind) == (pytest.approx(1.2), "")
-    assert shown.text == "4 us; cryptofeed takes 6 × as long; asked 5 ×"
+    assert shown.text == "4 µs; cryptofeed takes 6 × as long; asked 5 ×"
 
 
 def test_what_was_not_measured_has_no_bar() -> None:
@@ -87,7 +87,16 @@ def test_panels_have_the_best_first_and_leave_out_who_is_missing() -> None:
         ("trioex, direct", True),
         ("picows", False),
     ]
-    assert [bar.text for bar in times.bars] == ["0.4 us", "0.5 us"]
+    assert [bar.text for bar in times.bars] == ["0.4 µs", "0.5 µs"]
+
+
+def test_a_quick_run_is_no_measurement() -> None:
+    facts = {"quick": True, "date": "2026-11-30", "cpu": "Fast 9000", "cpus": 2, "python": "3.11"}
+
+    assert where(facts) == (
+        "2026-11-30; Fast 9000, 2 CPUs, Python 3.11; a quick run, not a measurement"
+    )
+    assert "medians" in where(facts | {"quick": False})
 
 
 def test_trio_websocket_is_not_ours() -> None:

@@ -79,7 +79,7 @@ def test_the_machine_and_that_it_was_a_quick_run(facts: dict[str, Any]) -> None:
 
 def test_all_rows_and_books_apart(facts: dict[str, Any]) -> None:
     assert _block("measured", facts)[2:] == [
-        "| w | trioex | 2 us [1 us, 3 us] |  |",
+        "| w | trioex | 2 µs [1 µs, 3 µs] |  |",
         "|  | other | other is not installed |  |",
     ]
     assert _block("books", facts) == [
