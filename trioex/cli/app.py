@@ -164,6 +164,7 @@ def book(
     simulate: Flag = False,
     seconds: Seconds | None = None,
     json: Flag = False,
+    decimal: Flag = False,
     levels: Count = 10,
     bars: Literal["cumulative", "level"] = "cumulative",
     source: str | None = None,
@@ -197,6 +198,7 @@ def book(
         simulate: On the built-in simulator, not on the exchange.
         seconds: End after so long.
         json: JSON lines, one a change.
+        decimal: Exact numbers, printed as JSON strings.
         levels: Shown of each side, as far as the terminal is high enough.
         bars: How long they are: what a level has, or all up to it.
         source: What the book is kept from: stream, rest or limited.
@@ -218,6 +220,7 @@ def book(
         seconds=seconds,
         simulate=simulate,
         as_json=json,
+        decimal=decimal,
     )
     return trio.run(books.run, restrict_keyboard_interrupt_to_checkpoints=True)
 
