@@ -147,7 +147,7 @@ def test_a_book_that_is_not_live_has_no_prices_but_a_reason(state: BookState) ->
 
 def test_a_book_that_is_not_there_yet() -> None:
     assert ladder(Tally("BTCUSDT"), Drawing()) == [
-        "BTCUSDT  SYNCING  version -1  0 resyncs",
+        "BTCUSDT  SYNCING  0 resyncs",
         "0.0 updates/s  latency -",
         "no prices: it is not subscribed yet",
     ]
@@ -183,6 +183,20 @@ def test_an_object() -> None:
         "bids": [(99.5, 2.0)],
         "asks": [(100.0, 1.0)],
     }
+
+
+def test_an_object_has_no_digits_that_are_an_accident_of_the_arithmetic() -> None:
+    book = tally_of(bids=((62383.26, 0.7),), asks=((62383.27, 0.1),)).book
+    assert book is not None
+    said = row(book, 1)
+    assert (said["mid"], said["spread"], said["imbalance"]) == (62383.265, 0.01, 0.75)
+    assert len(f"{said['microprice']}") <= 13
+    bid, ask = Decimal("62383.26"), Decimal("62383.270")
+    book = tally_of(((bid, Decimal(1)),), ((ask, Decimal(2)),), number_type=Decimal).book
+    assert book is not None
+    said = row(book, 1)
+    assert (str(said["mid"]), str(said["spread"])) == ("62383.265", "0.010")
+    assert str(said["microprice"]) == "62383.263333333333333"
 
 
 def test_an_object_of_a_book_that_is_not_live() -> None:
