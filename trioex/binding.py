@@ -302,13 +302,13 @@ class Binding(Generic[M]):
         if not self._has_handler:
             return 0
         undelivered = 0
-        self._handler = None
-        self._drop_adopted()
-        self.outlet.close()
         if self._queue is not None:
             undelivered = len(self._queue.items)
             self._queue.dropped += undelivered
             self._queue.close()
+        self._handler = None
+        self._drop_adopted()
+        self.outlet.close()
         return undelivered
 
     def __await__(self) -> Generator[Any, Any, Binding[M]]:

@@ -143,7 +143,7 @@ class GateioSpot(Venue):
 
     # Frames
 
-    key = push_key  # type: ignore[assignment]  # called without a method around it, for each frame
+    key = push_key  # called without a method around it, for each frame
 
     def control(self, frame: bytes, text: bool) -> Control:
         """What a frame without a key says. Total: anything unknown is `Skipped`.

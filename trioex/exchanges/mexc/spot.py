@@ -178,7 +178,7 @@ class MexcSpot(Venue):
 
     # Frames
 
-    key = push_key  # type: ignore[assignment]  # called without a method around it, for each frame
+    key = push_key  # called without a method around it, for each frame
 
     def control(self, frame: bytes, text: bool) -> Control:
         """Say what a frame without a key means. Total."""
