@@ -22,6 +22,7 @@ __all__ = ["measure"]
 
 _TARGET = Target(2.04 * 1024, 0.1 * 1024, "value")
 _RESIDENT, _TRACED = "a connection, resident memory", "a connection, Python's memory"
+_KEYS = ("resident_kib", "traced_kib")
 _PLAIN, _TLS, _STREAM = "trioex, plain", "trioex, TLS", "trioex, TLS alone"
 _BEYOND = "trioex, TLS, beyond TLS"
 _LINE = "trioex, plain, one more of a manager"
@@ -40,7 +41,7 @@ def measure(bench: Bench) -> list[Row]:
     turns: dict[str, Any] = dict(bench.turns(runs, 3))
     if secure:
         turns[_BEYOND] = [
-            {key: whole[key] - alone[key] for key in whole}
+            {key: whole[key] - alone[key] for key in _KEYS}
             for whole, alone in zip(turns[_TLS], turns[_STREAM], strict=True)
         ]
     targets = dict.fromkeys((_PLAIN, _LINE, _BEYOND), _TARGET)
