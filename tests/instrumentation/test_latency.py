@@ -542,7 +542,8 @@ async def test_a_queue_that_is_full_within_a_measured_read_loses_nothing(
                 before = ws.statistics().frames
                 batch = Batch(True, [trade(number) for number in range(1, 4)], virtual.time_ns(), 0)
                 await ws._deliver(Source(None), latency.stamp(batch, 0, virtual.perf_ns))
-                numbers = [(await anext(trades)).trade_id for _ in range(3)]
+                with trio.fail_after(30):
+                    numbers = [(await anext(trades)).trade_id for _ in range(3)]
                 assert numbers == ["1", "2", "3"]
                 await trio.testing.wait_all_tasks_blocked()
                 said = ws.statistics()

@@ -172,15 +172,17 @@ async def test_whoever_flushes_waits_for_what_was_noted_and_for_no_more(sink: Si
     assert (log.waiting, log.dropped) == (0, 0)
 
 
-async def test_whoever_flushes_is_let_go_at_the_end(sink: Sink) -> None:
+async def test_whoever_flushes_is_let_go_at_the_end(sink: Sink, nursery: trio.Nursery) -> None:
     sink.gate.clear()
-    async with trio.open_nursery() as nursery:
-        async with open_logger("test.fast", close_timeout=0.01) as log:
-            log.info("one")
-            await wait_all_tasks_blocked()
-            log.info("two")
-            nursery.start_soon(log.flush)  # noqa: ASYNC111  that it outlives the log is the point
-            await wait_all_tasks_blocked()
+    async with open_logger("test.fast", close_timeout=0.01) as log:
+        log.info("one")
+        await wait_all_tasks_blocked()
+        log.info("two")
+        nursery.start_soon(log.flush)
+        await wait_all_tasks_blocked()
+        assert nursery.child_tasks
+    await wait_all_tasks_blocked()
+    assert not nursery.child_tasks
     assert (log.written, log.dropped) == (0, 2)
 
 
