@@ -42,7 +42,7 @@ _EMPTY: dict[int, int | _Seen] = {}
 _NONE_RECENT = array("q")
 """What nothing was seen of; never written to."""
 _MOST_BEHIND = 16
-"""Old versions in a row on the only leg; more than a venue repeats by mistake."""
+"""Old versions in a row on every leg; more than a venue repeats by mistake."""
 _MOST_HELD = 1024
 _LONGEST_HELD_NS = 1_000_000_000
 """Deltas that wait for a missing one, and how long; beyond, the hole is a gap."""
@@ -177,7 +177,7 @@ class Merger:
         self._held_by: tuple[int, ...] = ()
         self._begun: tuple[int, ...] = ()
         self._may_restart = False
-        self._behind = 0
+        self._behind: tuple[int, ...] = ()
         self.wants_base: Callable[[], bool] | None = None
         """Says whether somebody waits for a whole book, whoever else carries the chain on."""
         self.duplicates = 0
@@ -227,7 +227,7 @@ class Merger:
             if type(message) is BookDelta:
                 if message.first_version - 1 == self.version and not self._held:
                     self.version = message.last_version
-                    self._behind = 0
+                    self._behind = ()
                     return messages
             elif type(message) is Trade and message.trade_id is not None:
                 if self._is_new(message.trade_id):
@@ -272,9 +272,9 @@ class Merger:
         version = self.version
         if version is None or delta.first_version == version + 1:
             self.version = delta.last_version
-            self._behind = 0
+            self._behind = ()
             return self._flush(messages) if self._held else messages
-        if delta.last_version <= version and not self._restarts():
+        if delta.last_version <= version and not self._restarts(leg):
             self.duplicates += 1
             return ()
         if delta.last_version <= version:
@@ -290,17 +290,21 @@ class Merger:
             self._held_by = (*self._held_by, leg)
         return self._give_up_waiting() if self._is_hopeless() else ()
 
-    def _restarts(self) -> bool:
+    def _restarts(self, leg: int) -> bool:
         """Whether older versions are no copies, but the exchange numbering its books anew.
 
-        They cannot be copies when nobody else brings any: on the first message of a leg that
-        begins alone, or when one leg goes on and on with them.
+        They cannot be copies when nobody brings anything newer: on the first message of all the
+        legs there are, or when every one of them goes on and on with older ones.
         """
-        alone = len(self._legs) == 1
-        self._behind = self._behind + 1 if alone else 0
-        if not alone or not (self._may_restart or self._behind > _MOST_BEHIND):
+        behind = self._behind
+        if behind.count(leg) <= _MOST_BEHIND:
+            self._behind = behind = (*behind, leg)
+        if not self._may_restart and (
+            len(behind) <= _MOST_BEHIND * len(self._legs)
+            or any(behind.count(each.number) <= _MOST_BEHIND for each in self._legs)
+        ):
             return False
-        self._behind = 0
+        self._behind = ()
         self._seen = self._older = _EMPTY
         self._held = ()
         return True
@@ -359,30 +363,32 @@ class Merger:
         if type(message) is Trade and message.trade_id is not None:
             return self._is_new(message.trade_id)
         if isinstance(message, BookSnapshot) and self._is_chain:
-            return self._is_fresh_base(message, begins)
+            return self._is_fresh_base(leg, message, begins)
         version = getattr(message, "version", None)
         if isinstance(message, BookSnapshot | BookTicker) and version is not None:
-            if self.version is not None and version < self.version and not self._restarts():
+            if self.version is not None and version < self.version and not self._restarts(leg):
                 return False
             self.version = version
-            self._behind = 0
+            self._behind = ()
         return self._count(leg, hash(_identity(message)))
 
-    def _is_fresh_base(self, snapshot: BookSnapshot, begins: bool) -> bool:
+    def _is_fresh_base(self, leg: int, snapshot: BookSnapshot, begins: bool) -> bool:
         """A whole book in a chain of deltas.
 
         A leg begins with one; as long as another leg carries the chain on, it says nothing
         new. Any other is the venue's new beginning, once.
         """
         version = self.version
-        if version is not None and self.wants_base is not None and self.wants_base():
-            self.version = max(version, snapshot.version)
-            return True
         if version is not None:
             alone = len(self._legs) == 1
-            if not alone and (begins or snapshot.version <= version):
+            if snapshot.version < version and self._restarts(leg):
+                self._on_gap(version + 1, snapshot.version)
+            elif self.wants_base is not None and self.wants_base():
+                self.version = max(version, snapshot.version)
+                return True
+            elif not alone and (begins or snapshot.version <= version):
                 return False
-            if snapshot.version > version:
+            elif snapshot.version > version:
                 self._on_gap(version + 1, snapshot.version)
         self.version = snapshot.version
         self._held = ()
