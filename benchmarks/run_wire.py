@@ -11,9 +11,9 @@ from trioex.channels import BookSource, Parameters
 from trioex.config import ErrorPolicy
 from trioex.exchanges.base import BookPlan
 from trioex.exchanges.gateio.spot import GateioSpot
-from trioex.messages import BookState, Number
+from trioex.messages import Number
 from trioex.router import Outlet, Router
-from trioex.synchroniser import Synchroniser
+from trioex.synchroniser import StateChange, Synchroniser
 
 from .client import Spec
 from .recorded import Passes, Session, top
@@ -37,14 +37,11 @@ class _Books:
     def keep(self, plan: BookPlan) -> Synchroniser:
         """Begin to keep a book."""
         assert plan.channel.symbol is not None
-        book = OrderBook(
-            ExchangeEnum.GATEIO,
-            "spot",
-            plan.channel.symbol,
-            number_type=self._number_type,
-            depth=plan.rules.depth,
+        symbol, number_type = plan.channel.symbol, self._number_type
+        made = Synchroniser(
+            ExchangeEnum.GATEIO, "spot", symbol, plan.rules, self, number_type=number_type
         )
-        return self.kept.setdefault(book.symbol, Synchroniser(book, plan.rules, self))
+        return self.kept.setdefault(symbol, made)
 
     def drop(self, synchroniser: Synchroniser) -> None:
         """Nobody reads it any more."""
@@ -52,8 +49,11 @@ class _Books:
     def on_need(self, synchroniser: Synchroniser) -> None:
         """The snapshots are given without being asked for."""
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
         """It is looked at in the end."""
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        """Never: there is one."""
 
     def seed(self, router: Router, symbol: str, body: bytes) -> None:
         """Give a book its snapshot."""

@@ -20,7 +20,7 @@ from trioex import (
     Side,
 )
 from trioex.messages import Level
-from trioex.orderbook import Sweep
+from trioex.orderbook import MutableBook, Sweep
 
 GATEIO = ExchangeEnum.GATEIO
 
@@ -34,9 +34,9 @@ def snapshot(version: int, bids: list[Any], asks: list[Any]) -> BookSnapshot:
 
 
 def make(bids: list[Any], asks: list[Any], number: type = float, **how: Any) -> OrderBook:
-    book = OrderBook(GATEIO, "spot", "BTCUSDT", number_type=number, **how)
-    book.replace(snapshot(1, bids, asks))
-    book.mark(BookState.LIVE)
+    book = OrderBook(GATEIO, "spot", "BTCUSDT", MutableBook(number, **how))
+    book._data.replace(snapshot(1, bids, asks))
+    book._data.mark(BookState.LIVE)
     return book
 
 
@@ -70,7 +70,7 @@ def test_a_delta_sets_levels_and_is_the_last_change() -> None:
     book = some()
     change = delta(2, 4, [(98.5, 7.0), (99.0, 0.0), (50.0, 0.0)], [(101.0, 1.0)])
     copied = book.bids()
-    book.apply(change)
+    book._data.apply(change)
     assert book.bids(2) == [(98.5, 7.0), (98.0, 2.0)]
     assert book.best_ask == (101.0, 1.0)
     assert (book.version, book.change, book.exchange_time) == (4, change, 5)
@@ -88,7 +88,7 @@ def test_empty_sides_have_no_prices() -> None:
 @pytest.mark.parametrize("state", [BookState.SYNCING, BookState.STALE, BookState.GAP])
 def test_it_answers_nothing_while_it_is_not_live(state: BookState) -> None:
     book = some()
-    book.mark(state, "versions 5 to 7 are missing")
+    book._data.mark(state, "versions 5 to 7 are missing")
     for read in (
         lambda: book.best_bid,
         lambda: book.best_ask,
@@ -118,30 +118,30 @@ def test_it_answers_nothing_while_it_is_not_live(state: BookState) -> None:
     ],
 )
 def test_flaws(bids: list[Level], asks: list[Level], words: str) -> None:
-    assert words in str(make(bids, asks).flaw())
+    assert words in str(make(bids, asks)._data.flaw())
     book = make([], [])
-    assert book.flaw() is None
-    book.apply(delta(2, 2, bids, asks))
-    assert words in str(book.flaw())
+    assert book._data.flaw() is None
+    book._data.apply(delta(2, 2, bids, asks))
+    assert words in str(book._data.flaw())
 
 
 def test_a_bounded_book_keeps_the_best() -> None:
     book = make([(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)], depth=2)
-    book.apply(delta(2, 2, [(98.5, 1.0)], [(100.0, 1.0)]))
+    book._data.apply(delta(2, 2, [(98.5, 1.0)], [(100.0, 1.0)]))
     assert [price for price, _ in book.bids()] == [99.0, 98.5]
     assert [price for price, _ in book.asks()] == [100.0, 101.0]
 
 
 def test_what_lies_beyond_a_cut_snapshot_is_never_taken_for_known() -> None:
-    book = OrderBook(GATEIO, "spot", "BTCUSDT")
-    book.replace(snapshot(1, [(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)]), limit=2)
-    book.mark(BookState.LIVE)
-    book.apply(delta(2, 2, [(90.0, 1.0), (98.5, 1.0)], [(150.0, 1.0)]))
+    book = OrderBook(GATEIO, "spot", "BTCUSDT", MutableBook())
+    book._data.replace(snapshot(1, [(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)]), limit=2)
+    book._data.mark(BookState.LIVE)
+    book._data.apply(delta(2, 2, [(90.0, 1.0), (98.5, 1.0)], [(150.0, 1.0)]))
     assert [price for price, _ in book.bids()] == [99.0, 98.5, 98.0]
     assert [price for price, _ in book.asks()] == [101.0, 150.0]  # that side was whole
-    assert book.horizon() == (98.0, None)
-    assert book.nears_the_end(4)
-    assert not book.nears_the_end(3)
+    assert book.horizon == (98.0, None)
+    assert book._data.nears_the_end(4)
+    assert not book._data.nears_the_end(3)
 
 
 def test_exact_numbers_are_not_rounded_by_the_callers_context() -> None:
@@ -149,10 +149,10 @@ def test_exact_numbers_are_not_rounded_by_the_callers_context() -> None:
     with localcontext() as context:
         context.prec = 4
         book = make([], [(price, Decimal(1))], Decimal)
-        book.apply(delta(2, 2, [], [(price, Decimal(2)), (price + 1, Decimal(0))]))
+        book._data.apply(delta(2, 2, [], [(price, Decimal(2)), (price + 1, Decimal(0))]))
         assert book.best_ask == (price, Decimal(2))
         assert book.asks() == [(price, Decimal(2))]
-        book.apply(delta(3, 3, [], [(price, Decimal(0))]))
+        book._data.apply(delta(3, 3, [], [(price, Decimal(0))]))
         assert book.best_ask is None
 
 
@@ -273,7 +273,7 @@ def test_it_holds_what_a_dictionary_holds(
                 side[price] = quantity
                 if not quantity:
                     del side[price]
-        book.apply(delta(version + 2, version + 2, *sides))
+        book._data.apply(delta(version + 2, version + 2, *sides))
         assert book.bids() == sorted(expected[0].items(), reverse=True)
         assert book.asks() == sorted(expected[1].items())
-        assert book.flaw() is None
+        assert book._data.flaw() is None

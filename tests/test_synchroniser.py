@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioex import BookDelta, BookSnapshot, BookSource, BookState, ExchangeEnum, OrderBook
-from trioex.synchroniser import BookRules, Need, Synchroniser
+from trioex import BookDelta, BookSnapshot, BookSource, BookState, ExchangeEnum
+from trioex.synchroniser import BookRules, Need, StateChange, Synchroniser
 
 MEXC = ExchangeEnum.MEXC
 SECOND = 1_000_000_000
@@ -23,12 +24,18 @@ class Told:
     def __init__(self) -> None:
         self.states: list[tuple[BookState, str]] = []
         self.needs: list[Need | None] = []
+        self.given_up: list[str] = []
+        self.on_told: Callable[[], object] = lambda: None
 
     def on_need(self, synchroniser: Synchroniser) -> None:
         self.needs.append(synchroniser.need)
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
-        self.states.append((synchroniser.book.state, synchroniser.book.reason))
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
+        self.states.append((change.state, change.reason))
+        self.on_told()
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        self.given_up.append(reason)
 
 
 def delta(first: int, last: int, bids: Any = (), asks: Any = (), time: int = 0) -> BookDelta:
@@ -40,8 +47,10 @@ def snapshot(version: int, bids: Any = (), asks: Any = (), time: int = 0) -> Boo
 
 
 def make(source: BookSource = BookSource.REST, number: type = float, **rules: Any) -> Synchroniser:
-    book = OrderBook(MEXC, "spot", "BTCUSDT", number_type=number, depth=rules.get("depth"))
-    made = Synchroniser(book, BookRules(source, **rules), Told())
+    listener = Told()
+    made = Synchroniser(
+        MEXC, "spot", "BTCUSDT", BookRules(source, **rules), listener, number_type=number
+    )
     made.confirmed()
     return made
 
@@ -95,7 +104,7 @@ def test_a_stale_snapshot_is_asked_for_again_less_and_less_often() -> None:
     made = make()
     made.take(delta(50, 51))
     waits = []
-    for _ in range(15):
+    for _ in range(11):
         assert not made.seed(snapshot(40))
         waits.append(made.wait)
         assert made.need is Need.SNAPSHOT
@@ -109,7 +118,7 @@ def test_a_stream_that_never_brings_a_book_says_so() -> None:
     made = make(BookSource.STREAM, depth=400)
     for _ in range(5):
         assert made.need is Need.RENEW
-        made.renewed()
+        made.renew()
     told = made._listener
     assert isinstance(told, Told)
     assert [state for state, _ in told.states] == [BookState.SYNCING]
@@ -186,7 +195,7 @@ def test_a_stream_that_brings_its_snapshot_is_renewed_after_a_gap() -> None:
     assert not made.wants_base()
     assert not made.take(delta(12, 12))
     assert (made.need, made.wait) == (Need.RENEW, 0.0)
-    made.renewed()
+    made.renew()
     assert (made.need, made.wait) == (Need.RENEW, 5.0)
     assert not made.take(snapshot(10))  # the other leg's: there is a hole behind it
     assert made.take(snapshot(11, [(98.0, 1.0)]))
@@ -392,7 +401,7 @@ def test_a_live_book_is_the_exchanges_whatever_happens(
     if not made.book.is_live:
         assert made.need is (Need.RENEW if source is BookSource.STREAM else Need.SNAPSHOT)
         if source is BookSource.STREAM:
-            made.renewed()
+            made.renew()
             bring(market.snapshot(market.version))
         else:
             made.seed(market.snapshot(market.version))

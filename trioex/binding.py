@@ -22,6 +22,7 @@ from .channels import Channel, Parameters, PublicChannelType, validate_handler
 from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import BindingError
 from .exchanges.base import Topic
+from .orderbook import OrderBook
 from .router import BookQueue, MessageQueue, Outlet
 
 __all__ = ["Binding", "BindingState", "BindingStatistics", "Handler", "is_async_handler"]
@@ -86,6 +87,10 @@ class BindingOwner(Protocol):
     def serve(self, binding: Binding[Any]) -> None:
         """Start a task for the binding, now or when the manager runs."""
 
+    def book_of(self, binding: Binding[Any]) -> OrderBook | None:
+        """The order book that it reads."""
+        ...
+
 
 class Binding(Generic[M]):
     """One handler or iterator on one channel. Made by `bind`, never directly.
@@ -118,6 +123,7 @@ class Binding(Generic[M]):
         "_handler",
         "_has_handler",
         "_idle",
+        "_news",
         "_overflow",
         "_owner",
         "_queue",
@@ -155,6 +161,7 @@ class Binding(Generic[M]):
         self._handler = handler
         self._owner = owner
         self._settled: trio.Event | None = None
+        self._news: trio.lowlevel.ParkingLot | None = None
         self._error: Exception | None = None
         self._state = BindingState.PENDING
         self._scope: trio.CancelScope | None = None
@@ -236,6 +243,12 @@ class Binding(Generic[M]):
         settled, self._settled = self._settled, None
         if settled is not None:
             settled.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake those who wait for a LIVE book: it is, or may never be."""
+        if self._news is not None:
+            self._news.unpark_all()
 
     def fail(self, error: Exception) -> None:
         """It will never be confirmed, or its handler may not go on."""
@@ -325,6 +338,28 @@ class Binding(Generic[M]):
         if self._state is BindingState.UNBOUND:
             raise BindingError(f"{self.outlet.label} was unbound before the exchange confirmed it")
         return self
+
+    async def live(self) -> OrderBook:
+        """Wait until the order book is LIVE, and return it; that it is confirmed is not enough.
+
+        Raises:
+            SubscriptionRefused: the exchange refused it, or confirmed it and has no book.
+            BindingError: it is not bound to the book of one symbol, or was unbound before.
+            ManagerClosed: the manager ended before.
+        """
+        if not self._is_of_books or self.channel is None or self.channel.symbol is None:
+            raise BindingError(f"{self.outlet.label} is not the order book of one symbol")
+        await trio.lowlevel.checkpoint()
+        while not self.has_ended:
+            book = self._owner.book_of(self)
+            if book is not None and book.is_live:
+                return book
+            if self._news is None:
+                self._news = trio.lowlevel.ParkingLot()
+            await self._news.park()
+        if self._error is not None:
+            raise _anew(self._error)
+        raise BindingError(f"{self.outlet.label} was unbound before its book was LIVE")
 
     async def __aenter__(self) -> Binding[M]:
         try:

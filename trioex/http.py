@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 import trio
 
+from .config import Fetch
 from .errors import HttpError
 from .urls import shown
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient  # loaded by the first GET: it takes a tenth of a second
 
-__all__ = ["Http"]
+__all__ = ["Http", "bounded"]
 
 _SILENCE = 10.0
 """Seconds that one step, be it to connect or to read a part, may take."""
@@ -26,6 +27,17 @@ _CLOSE_S = 1.0
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 _LARGEST = 16 << 20
 """Bytes; the largest body we expect is MEXC's instrument list, 1.6 MB."""
+
+
+def bounded(fetch: Fetch) -> Fetch:
+    """A `fetch` of somebody else's with a deadline: nothing may wait for an answer for ever."""
+
+    async def get(url: str) -> bytes:
+        with trio.move_on_after(_DEADLINE):
+            return await fetch(url)
+        raise HttpError(f"GET {shown(url)} was not answered within {_DEADLINE:g} s")
+
+    return get
 
 
 class Http:

@@ -34,6 +34,7 @@ from .channels import (
 )
 from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig, choice
 from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
+from .errors import SubscriptionRefused as Refused
 from .events import (
     BookStateChanged,
     ChannelLive,
@@ -48,7 +49,7 @@ from .exchanges import Venue, open_venue
 from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
-from .http import Http
+from .http import Http, bounded
 from .instrumentation import FastLogger
 from .instrumentation.latency import Latency, LatencyStatistics, Stamped
 from .line import Line, LineStatistics
@@ -60,6 +61,7 @@ from .router import Router, Source
 from .staleness import ChannelState
 from .subscriptions import Outcome
 from .supervisor import Lines
+from .synchroniser import StateChange
 
 __all__ = [
     "BaseWebsocketInterface",
@@ -206,7 +208,7 @@ class WebSocketManager(BaseWebsocketInterface):
         rest = Rest(
             config.rest_url or self._venue.rest_url,
             self._venue.rest_rules,
-            config.fetch or self._http.fetch,
+            bounded(config.fetch) if config.fetch is not None else self._http.fetch,
             config.classify,
         )
         self._registry = Registry(
@@ -225,7 +227,9 @@ class WebSocketManager(BaseWebsocketInterface):
             rest,
             renew=self._registry.renew,
             publish=self._router.seed,
+            is_behind=lambda: self.is_behind,
             on_state=self._on_book,
+            on_given_up=self._on_no_book,
         )
         self._listeners: list[Binding[ConnectionEvent]] = []
         self._room = trio.lowlevel.ParkingLot()
@@ -364,16 +368,39 @@ class WebSocketManager(BaseWebsocketInterface):
         self._listeners.append(binding)
         return binding
 
-    def book(self, symbol: str) -> OrderBook:
+    def book(
+        self,
+        symbol: str | Channel,
+        *,
+        depth: int | None = None,
+        speed: str | None = None,
+        source: BookSource | str | None = None,
+    ) -> OrderBook:
         """The order book of a symbol that is bound, to be read at any time while it is LIVE.
 
+        Args:
+            symbol: `BTCUSDT`, or the channel `spot.orderbook.BTCUSDT`.
+            depth, speed, source: as given to `bind`, where several books of the symbol are
+                kept; without them it is the one that was bound first.
+
         Raises:
-            BindingError: no book of this symbol is kept.
+            BindingError: no such book is kept, or the channel is not of a book.
         """
-        for book in self._books:
-            if book.symbol == symbol:
-                return book
-        raise BindingError(f"no book of {symbol!r} is kept; bind 'spot.orderbook.{symbol}'")
+        if isinstance(symbol, Channel) or "." in symbol:
+            channel = Channel.parse(symbol)
+            if channel.type is not PublicChannelType.ORDERBOOK or channel.symbol is None:
+                raise BindingError(f"{str(channel)!r} is not the channel of one symbol's book")
+            symbol = channel.symbol
+        chosen = Parameters(
+            depth=depth, speed=speed, source=None if source is None else _source(source)
+        )
+        book = self._books.find(symbol, chosen)
+        if book is None:
+            given = "".join(f", {name}={value!r}" for name, value in chosen.given().items())
+            raise BindingError(
+                f"no book of {symbol!r}{given} is kept; bind 'spot.orderbook.{symbol}'{given}"
+            )
+        return book
 
     @property
     def books(self) -> tuple[OrderBook, ...]:
@@ -418,6 +445,7 @@ class WebSocketManager(BaseWebsocketInterface):
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
             self._registry.give_up()
+            self._books.end()
             self._closed.set()
         if self._failure is not None:
             raise self._failure
@@ -581,16 +609,16 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_outcome(self, line: Line, outcome: Outcome) -> None:
         """Confirm or fail the bindings of one subscription."""
-        level = logging.ERROR if outcome.is_final else logging.WARNING
-        for error in self._registry.on_outcome(outcome):
+        errors = self._registry.on_outcome(outcome)
+        self._tell_refused(line.number, errors, is_final=outcome.is_final)
+
+    def _tell_refused(self, line: int, errors: Iterable[Refused], *, is_final: bool) -> None:
+        level = logging.ERROR if is_final else logging.WARNING
+        for error in errors:
             self._log.log(level, "%s", error)
             self.on_event(
                 SubscriptionRefused(
-                    *self._whose(line.number),
-                    error.channel,
-                    error.reason,
-                    error.code,
-                    outcome.is_final,
+                    *self._whose(line), error.channel, error.reason, error.code, is_final
                 )
             )
         self._check_ready()
@@ -739,15 +767,22 @@ class WebSocketManager(BaseWebsocketInterface):
     def _on_gap(self, channel: Channel, first: int, last: int) -> None:
         self.on_event(Gap(*self._whose(-1), str(channel), first, last))
 
-    def _on_book(self, plan: BookPlan, book: OrderBook, before: BookState) -> None:
-        state = book.state
-        level = logging.WARNING if state is BookState.GAP else logging.DEBUG
-        self._log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
+    def _on_book(self, plan: BookPlan, change: StateChange) -> None:
+        state, before = change.state, change.before
+        is_bad = state is BookState.GAP or state is before
+        level = logging.WARNING if is_bad else logging.DEBUG
+        self._log.log(level, "%s is %s: %s", plan.channel, state.name, change.reason)
+        if state is BookState.LIVE:
+            self._registry.on_live(plan.topic)
         self.on_event(
             BookStateChanged(
-                *self._whose(-1), str(plan.channel), state, before, book.reason, book.version
+                *self._whose(-1), str(plan.channel), state, before, change.reason, change.version
             )
         )
+
+    def _on_no_book(self, plan: BookPlan, reason: str) -> None:
+        errors = self._registry.refuse_books(plan.topic, reason)
+        self._tell_refused(-1, errors, is_final=True)
 
     def _whose(self, line: int) -> tuple[ExchangeEnum, str, int, int]:
         """What every event begins with."""

@@ -25,6 +25,7 @@ from .errors import (
     UnknownSymbol,
 )
 from .exchanges.base import Instruments, Topic, Venue
+from .orderbook import OrderBook
 from .rest import Rest
 from .router import Router
 from .staleness import ChannelState, Staleness
@@ -143,6 +144,7 @@ class Registry:
             parameters = self._check(channel, binding.parameters)
             self._router.bind_general(channel, parameters, binding.outlet)
             binding.confirm()
+            self._confirm_books()
         else:
             try:
                 self._attach(binding, self._topic(channel, binding.parameters, every=every))
@@ -203,6 +205,14 @@ class Registry:
             if not self._staleness.is_confirmed(topic):
                 self._judge(topic)
 
+    def _confirm_books(self) -> None:
+        """Books that are kept from now on have streams that the exchange confirmed before."""
+        for binding, *_ in tuple(self._by_topic.values()):
+            topic = binding.topic
+            line = None if topic is None else self._lines.line_of(topic)
+            if line is not None and topic is not None and line.is_confirmed(topic):
+                self._router.confirmed(topic)
+
     def forget(self, binding: Binding[Any]) -> None:
         """A binding ended: remove its routes, and unsubscribe what nobody else wants."""
         self._bindings.pop(binding, None)
@@ -250,6 +260,25 @@ class Registry:
             if outcome.is_final:
                 binding.fail(errors[channel])
         return list(errors.values())
+
+    def refuse_books(self, topic: Topic, reason: str) -> list[SubscriptionRefused]:
+        """There is no book that could be kept from a topic: fail those bound to it."""
+        bound = [each for each in self._by_topic.get(topic.name, ()) if each.outlet.of_books]
+        errors: dict[Channel, SubscriptionRefused] = {}
+        for binding in bound:
+            assert binding.channel is not None
+            error = SubscriptionRefused(str(binding.channel), reason)
+            binding.fail(errors.setdefault(binding.channel, error))
+        return list(errors.values())
+
+    def book_of(self, binding: Binding[Any]) -> OrderBook | None:
+        """The order book that a binding reads."""
+        return None if binding.topic is None else self._router.book(binding.topic)
+
+    def on_live(self, topic: Topic) -> None:
+        """The book that is kept from a topic is LIVE."""
+        for binding in self._by_topic.get(topic.name, ()):
+            binding.wake()
 
     def _judge(self, topic: Topic) -> None:
         self._staleness.confirm(topic, self._config.environment.time_ns())

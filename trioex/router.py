@@ -455,6 +455,8 @@ class Router:
             del self._synchronised[route.synchroniser]
             self.books.drop(route.synchroniser)
             route.synchroniser = None
+            if route.merger is not None:
+                route.merger.wants_base = None
             return
         plan = self._venue.book_of(route.topics[0])
         assert plan is not None
@@ -470,6 +472,11 @@ class Router:
         route = self._routes.get(topic.key)
         if route is not None and route.synchroniser is not None:
             route.synchroniser.confirmed()
+
+    def book(self, topic: Topic) -> OrderBook | None:
+        """The book that is kept from a topic."""
+        route = self._routes.get(topic.key)
+        return None if route is None or route.synchroniser is None else route.synchroniser.book
 
     def lost(self, topics: Iterable[Topic], reason: str) -> None:
         """No connection carries these any more, and what they had brought is routed."""
@@ -549,7 +556,11 @@ class Router:
 
     def _on_missing(self, route: Route, first: int, last: int) -> None:
         """Versions are missing, or begin anew."""
-        self._on_gap(route.topics[0].channel, first, last)
+        channel = route.topics[0].channel
+        if route.outlets or not route.readers:
+            self._on_gap(channel, first, last)
+        if route.readers:
+            self._on_gap(attrs.evolve(channel, type=PublicChannelType.ORDERBOOK), first, last)
         if route.synchroniser is not None and last < first:
             route.synchroniser.restarted()
 

@@ -10,7 +10,7 @@ from trioex import BookState, ConnectFailed, ExchangeEnum
 from trioex.cli.ladder import Drawing, book_line, ladder, progress, row, summary, table
 from trioex.cli.tally import Latency, Tally, Totals
 from trioex.messages import BookSnapshot, Level
-from trioex.orderbook import OrderBook
+from trioex.orderbook import MutableBook, OrderBook
 
 GATEIO = ExchangeEnum.GATEIO
 BIDS = ((99.5, 2.0), (99.25, 1.0), (98.0, 0.5))
@@ -25,9 +25,9 @@ def tally_of(
     number_type: type[float | Decimal] = float,
     p50: float = 3.1,
 ) -> Tally:
-    book = OrderBook(GATEIO, "spot", symbol, number_type=number_type)
-    book.replace(BookSnapshot(GATEIO, "spot", symbol, 5, 6, bids, asks, 17, None))
-    book.mark(BookState.LIVE)
+    book = OrderBook(GATEIO, "spot", symbol, MutableBook(number_type))
+    book._data.replace(BookSnapshot(GATEIO, "spot", symbol, 5, 6, bids, asks, 17, None))
+    book._data.mark(BookState.LIVE)
     return Tally(
         symbol, book, updates=1, was_live=True, rate=21.44, latency=Latency(p50, 2 * p50, p50)
     )
@@ -36,7 +36,7 @@ def tally_of(
 def lost(symbol: str, state: BookState, reason: str) -> Tally:
     tally = tally_of(symbol=symbol)
     assert tally.book is not None
-    tally.book.mark(state, reason)
+    tally.book._data.mark(state, reason)
     return tally
 
 

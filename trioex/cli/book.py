@@ -25,7 +25,7 @@ from ..errors import TrioexError
 from ..events import BookStateChanged, ConnectionEvent, Disconnected, SubscriptionRefused
 from ..manager import WebSocketManager
 from ..messages import BookState, Number
-from ..orderbook import OrderBook
+from ..orderbook import MutableBook, OrderBook
 from .book_screen import FEW, BookScreen, LineScreen, NoScreen, TerminalScreen
 from .ladder import Drawing, row, summary
 from .logs import EventLog, library_warnings
@@ -209,9 +209,9 @@ class Books:
 
     def _blank(self, symbol: str) -> OrderBook:
         """What is shown of a book before the manager keeps it."""
-        book = OrderBook(self.exchange, self.market, symbol, number_type=self._number_type)
-        book.mark(BookState.SYNCING, "it is not subscribed yet")
-        return book
+        data = MutableBook(self._number_type)
+        data.mark(BookState.SYNCING, "it is not subscribed yet")
+        return OrderBook(self.exchange, self.market, symbol, data)
 
     def _on_event(self, event: ConnectionEvent) -> None:
         if isinstance(event, SubscriptionRefused) and event.is_final:

@@ -235,6 +235,8 @@ def _update(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Mes
         return (_whole_book(stream, update, moment, received),)
     if update.first is None:
         raise DecodeError("Object missing required field `U` - at `$.result`")
+    if update.last < update.first:
+        raise DecodeError(f"an update goes from version {update.first} to {update.last}")
     message = BookDelta(
         _GATEIO,
         _SPOT,
