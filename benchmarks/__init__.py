@@ -10,6 +10,8 @@
     memory        a connection with 30 bindings
     connecting    connect, TLS and subscribe; from a lost connection to the next message
     reconnect     from a lost connection to the next message: cold, standby, hot
+    instrumentation  the price of measuring latency
+    pauses        the slowest frames beside a large heap, and what gc.freeze does about them
     book          from a delta to both best prices, books of 100 to 5000 levels
     log_record    a note on the hot path, beside a QueueHandler
     wire_to_book  from the bytes of a recorded frame to the best prices of its book

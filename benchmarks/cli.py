@@ -15,7 +15,7 @@ __all__ = ["NAMES", "main"]
 
 NAMES = (
     *("frames", "typed", "peers", "routing", "hop", "latency", "binding", "memory", "connecting"),
-    *("reconnect", "log_record", "book", "wire_to_book"),
+    *("reconnect", "instrumentation", "pauses", "log_record", "book", "wire_to_book"),
 )
 
 

@@ -34,6 +34,7 @@ class Spec:
         subscribe: the request that makes the server begin, for contenders without a manager.
         ca: file of the certificate authority, for TLS.
         handoff, spin: of trioex.
+        measured: whether trioex measures its latency.
     """
 
     contender: str
@@ -45,6 +46,7 @@ class Spec:
     ca: str | None = None
     handoff: str = "channel"
     spin: bool = False
+    measured: bool = False
 
 
 class Meter:
@@ -140,17 +142,25 @@ class Stopwatch:
         self.on_done: Callable[[], object] = lambda: None
         self._spec = spec
         self._waits: list[int] = []
+        self._cpu = 0.0
 
     def __call__(self, sent: int) -> None:
         self._waits.append(time.perf_counter_ns() - sent)
-        if len(self._waits) == self._spec.warm + self._spec.count:
+        if len(self._waits) == self._spec.warm:
+            self._cpu = time.process_time()
+        elif len(self._waits) == self._spec.warm + self._spec.count:
+            self._cpu = time.process_time() - self._cpu
             self.on_done()
 
     @property
     def result(self) -> dict[str, float]:
-        """The median and the 99th percentile, in microseconds."""
+        """The median and the 99th percentile of the way, and CPU a message, in microseconds."""
         waits = sorted(self._waits[self._spec.warm :])
-        return {"p50_us": quantile(waits, 0.5) / 1e3, "p99_us": quantile(waits, 0.99) / 1e3}
+        return {
+            "p50_us": quantile(waits, 0.5) / 1e3,
+            "p99_us": quantile(waits, 0.99) / 1e3,
+            "cpu_us": self._cpu / self._spec.count * 1e6,
+        }
 
 
 def quantile(ordered: list[int], share: float) -> int:
@@ -166,6 +176,7 @@ _CONTENDERS = {
     "cryptofeed whole": ("run_whole_peers", "cryptofeed"),
     "ccxt pro whole": ("run_whole_peers", "ccxt_pro"),
     "trioex memory": ("run_trioex", "memory"),
+    "trioex pauses": ("run_pauses", "pauses"),
     "trioex connect": ("run_trioex", "connect"),
     "trioex loss": ("run_trioex", "loss"),
     "trioex reconnect": ("reconnect", "lose"),

@@ -59,8 +59,14 @@ LINES = (
         for kind in ("trade", "book update")
     ),
     *(
-        Wanted(name, name, "trioex, direct", "latency")
-        for name in ("wire to handler at 1 kHz, p50", "wire to handler at 1 kHz, p99")
+        Wanted(
+            f"wire to handler at 1 kHz, {which}{suffix}",
+            f"wire to handler at 1 kHz, {which}",
+            contender,
+            "latency",
+        )
+        for suffix, contender in (("", "trioex, direct"), (", spinning", "trioex, direct, spin"))
+        for which in ("p50", "p99")
     ),
     *(
         Wanted(f"route and call a raw handler, {name}", "route and call", contender, "routing")
@@ -69,7 +75,10 @@ LINES = (
     Wanted("through the memory channel, p99", "memory channel hop, p99", _OURS, "hop"),
     Wanted("connect, TLS, subscribe", "connect, subscribe, TLS, next", _OURS, "connecting"),
     Wanted(
-        "memory a connection with 30 bindings", "a connection, resident memory", _OURS, "memory"
+        "memory a connection with 30 bindings",
+        "a connection, resident memory",
+        "trioex, plain",
+        "memory",
     ),
     Wanted("a log record on the hot path", "a log record", _OURS, "log_record"),
     Wanted("bind", "bind", "trioex, running", "binding"),

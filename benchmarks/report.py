@@ -15,6 +15,8 @@ from typing import Any
 
 import attrs
 
+from trioex.speedups import IS_COMPILED
+
 from .design import Line, design_lines
 from .harness import Row
 
@@ -63,10 +65,11 @@ def machine() -> dict[str, Any]:
             versions[package] = None
     return {
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "machine": platform.machine(),
         "cpu": cpu_model(),
         "cpus": os.cpu_count(),
+        "compiled": IS_COMPILED,
         "packages": versions,
     }
 
@@ -87,7 +90,8 @@ def describe(facts: Mapping[str, Any]) -> str:
         f"{name} {number}" for name, number in facts["packages"].items() if number is not None
     )
     return (
-        f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['system']}, Python {facts['python']}. "
+        f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['system']}, Python {facts['python']}, "
+        f"trioex {'with' if facts.get('compiled') else 'without'} what is compiled of it. "
         f"{versions}."
     )
 

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -38,7 +39,7 @@ from .cli import main
 from .harness import Bench, Row, Target, compare
 from .samples import GATE_SYMBOLS, gate_trades, gate_updates, mexc_depths
 
-__all__ = ["measure"]
+__all__ = ["Source", "make_router", "measure"]
 
 _BIND, _OLD = "trioex, bind", "trioex, message_handler"
 _FRAMES, _PASSES = 3000, 4
@@ -56,7 +57,7 @@ def _raw(venue: Venue) -> Venue:
 
 
 @attrs.define
-class _Source:
+class Source:
     """Who read the frames: a leg, or nobody, whose book deltas no merger looks at."""
 
     leg: int | None
@@ -78,7 +79,7 @@ def measure(bench: Bench) -> list[Row]:
         for frame in gate_updates(_FRAMES // len(GATE_SYMBOLS), f"{symbol[:-4]}_USDT")
     ]
     mexc = mexc_depths(_FRAMES)
-    nobody, source = _Source(None), _Source(0)
+    nobody, source = Source(None), Source(0)
     runs = {
         "trioex, gateio raw": partial(_run, _raw(GateioSpot()), GATE_SYMBOLS, gate, True, nobody),
         "trioex, mexc raw": partial(_run, _raw(MexcSpot()), ("BTCUSDT",), mexc, False, nobody),
@@ -105,7 +106,7 @@ def _trades(symbol: str) -> list[bytes]:
 def _ways(frames: list[bytes], is_old: bool) -> dict[str, float]:
     """What a manager made by one of the two functions takes, a frame."""
     manager = _manager(is_old)
-    router, source, passes = manager._router, _Source(None), []  # there is no way in but by sockets
+    router, source, passes = manager._router, Source(None), []  # there is no way in but by sockets
     for _ in range(_PASSES):
         begin = time.thread_time_ns()
         router.feed(router.begin(frames), True, 0, source)
@@ -133,11 +134,11 @@ def _manager(is_old: bool) -> WebSocketManager:
 
 
 def _run(
-    venue: Venue, symbols: Sequence[str], frames: list[bytes], text: bool, source: _Source
+    venue: Venue, symbols: Sequence[str], frames: list[bytes], text: bool, source: Source
 ) -> dict[str, float]:
     passes = []
     for _ in range(_PASSES):
-        router = _router(venue, symbols)  # a new one, to which all versions are new
+        router = make_router(venue, symbols)  # a new one, to which all versions are new
         begin = time.thread_time_ns()
         router.feed(router.begin(frames), text, 0, source)
         passes.append(time.thread_time_ns() - begin)
@@ -147,22 +148,23 @@ def _run(
     return {"ns": min(passes) / len(frames)}
 
 
-def _router(venue: Venue, symbols: Sequence[str]) -> Router:
+def make_router(
+    venue: Venue, symbols: Sequence[str], handler: Callable[[Any], object] = _nothing
+) -> Router:
+    """A router with the order book deltas of some symbols bound."""
     router = Router(venue, float, _nothing)
     for number, symbol in enumerate(symbols):
         topic = venue.topic(Channel.parse(f"spot.orderbook_delta.{symbol}"), Parameters())
-        router.bind(topic, _outlet(number, _nothing))
+        router.bind(topic, _outlet(number, handler))
     return router
 
 
-def _outlet(number: int, handler: Callable[[object], None]) -> Outlet:
+def _outlet(number: int, handler: Callable[[Any], object]) -> Outlet:
     return Outlet(
         number,
         handler,
         label="benchmark",
         on_error=ErrorPolicy.RAISE,
-        on_failed=_nothing,
-        on_coroutine=_nothing,
     )
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from trioex import BookDelta, BookSnapshot, ExchangeEnum, OrderBook
+from trioex import BookDelta, BookSnapshot, ExchangeEnum
 from trioex.channels import BookSource
-from trioex.messages import BookState, Number
-from trioex.synchroniser import BookRules, Synchroniser
+from trioex.messages import Number
+from trioex.synchroniser import BookRules, StateChange, Synchroniser
 
 from .client import Spec
 
@@ -118,13 +118,16 @@ class _Listener:
     def on_need(self, synchroniser: Synchroniser) -> None:
         """Never once the book is LIVE."""
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
         """Only while the book begins."""
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        """Never: there is one."""
 
 
 def _trioex(snapshot: BookSnapshot) -> Step:
-    book = OrderBook(*_WHO[:3])
-    synchroniser = Synchroniser(book, BookRules(BookSource.REST), _Listener())
+    synchroniser = Synchroniser(*_WHO[:3], BookRules(BookSource.REST), _Listener())
+    book = synchroniser.book
     synchroniser.confirmed()
     assert synchroniser.seed(snapshot)
     take = synchroniser.take

@@ -41,7 +41,8 @@ def make_config(spec: Spec, exchange: str) -> WebSocketConfig:
         ping_interval=60.0,
         close_timeout=0.1,
         ssl_context=client_context(spec),
-        **({"spin": True} if spec.spin else {}),
+        latency=spec.measured,
+        spin=spec.spin,
     )
 
 

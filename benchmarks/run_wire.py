@@ -6,19 +6,18 @@ import gc
 from decimal import Decimal
 from typing import Any
 
-import attrs
-
 from trioex import Channel, ExchangeEnum, OrderBook
 from trioex.channels import BookSource, Parameters
 from trioex.config import ErrorPolicy
-from trioex.exchanges.base import BookPlan, Control
+from trioex.exchanges.base import BookPlan
 from trioex.exchanges.gateio.spot import GateioSpot
-from trioex.messages import BookState, Number
+from trioex.messages import Number
 from trioex.router import Outlet, Router
-from trioex.synchroniser import Synchroniser
+from trioex.synchroniser import StateChange, Synchroniser
 
 from .client import Spec
 from .recorded import Passes, Session, top
+from .routing import Source
 
 __all__ = ["trioex_decimal", "trioex_float"]
 
@@ -38,14 +37,11 @@ class _Books:
     def keep(self, plan: BookPlan) -> Synchroniser:
         """Begin to keep a book."""
         assert plan.channel.symbol is not None
-        book = OrderBook(
-            ExchangeEnum.GATEIO,
-            "spot",
-            plan.channel.symbol,
-            number_type=self._number_type,
-            depth=plan.rules.depth,
+        symbol, number_type = plan.channel.symbol, self._number_type
+        made = Synchroniser(
+            ExchangeEnum.GATEIO, "spot", symbol, plan.rules, self, number_type=number_type
         )
-        return self.kept.setdefault(book.symbol, Synchroniser(book, plan.rules, self))
+        return self.kept.setdefault(symbol, made)
 
     def drop(self, synchroniser: Synchroniser) -> None:
         """Nobody reads it any more."""
@@ -53,24 +49,16 @@ class _Books:
     def on_need(self, synchroniser: Synchroniser) -> None:
         """The snapshots are given without being asked for."""
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
         """It is looked at in the end."""
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        """Never: there is one."""
 
     def seed(self, router: Router, symbol: str, body: bytes) -> None:
         """Give a book its snapshot."""
         snapshot = self._venue.parse_book(body, symbol, 1, self._number_type)
         router.seed(self.kept[symbol], snapshot)
-
-
-@attrs.define
-class _Source:
-    """The connection that read the frames."""
-
-    leg: int = 0
-    heard: int = 0
-
-    def on_control(self, control: Control) -> None:
-        raise AssertionError(f"all frames are pushes, and this is none: {control}")
 
 
 def trioex_float(spec: Spec) -> dict[str, Any]:
@@ -85,7 +73,7 @@ def trioex_decimal(spec: Spec) -> dict[str, Any]:
 
 def _trioex(spec: Spec, number_type: type[Number]) -> dict[str, Any]:
     session, tops = Session.load(), dict[str, Any]()
-    passes, source = Passes(spec, session), _Source()
+    passes, source = Passes(spec, session), Source(0)
 
     def on_book(book: OrderBook) -> None:
         tops[book.symbol] = book.best_bid, book.best_ask
@@ -125,7 +113,5 @@ def _outlet(number: int, on_book: Any) -> Outlet:
         on_book,
         label="benchmark",
         on_error=ErrorPolicy.RAISE,
-        on_failed=_nothing,
-        on_coroutine=_nothing,
         of_books=True,
     )

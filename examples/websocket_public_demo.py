@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from trioex import OrderBook, Ticker, WebSocketConfig, create_exchange_component
+from trioex.instrumentation import Latency
 from trioex.simulator import open_simulator
 
 
@@ -42,9 +43,9 @@ async def tour(exchange: str, config: WebSocketConfig) -> None:
         print(f"{exchange}: {len(versions)} order book updates, {len(trades)} trades")
 
 
-async def simulate(exchange: str) -> None:
+async def simulate(exchange: str, latency: Latency) -> None:
     async with open_simulator(exchange) as simulator:
-        await tour(exchange, simulator.config())
+        await tour(exchange, simulator.config(handoff="direct", latency=latency))
 
 
 async def replay(path: str) -> dict[str, list[Any]]:
@@ -53,11 +54,12 @@ async def replay(path: str) -> dict[str, list[Any]]:
     handlers = {f"spot.{kind}": messages.append for kind, messages in received.items()}
     handlers["spot.orderbook_delta"] = handlers.pop("spot.orderbook")  # as they were recorded
     async with open_simulator("gateio", recording=path, pace=None) as simulator:
-        config = simulator.config(reconnect=False)  # it ends when the recording does
+        config = simulator.config(latency=True, reconnect=False)  # it ends with the recording
         async with create_exchange_component("gateio", config, bind_channels=handlers) as ws:
             await ws.wait_closed()
     counts = ", ".join(f"{len(received[kind])} {names.get(kind, kind)}" for kind in received)
     print(f"{counts}\n{ws.statistics().answers} acknowledgements")
+    print(ws.statistics().latency)
     return received
 
 
@@ -65,12 +67,15 @@ async def main(live: bool, recording: str | None) -> None:
     if recording:
         await replay(recording)
         return
+    latency = Latency()  # of both together
     async with trio.open_nursery() as nursery:
         for exchange in ("mexc", "gateio"):
             if live:
-                nursery.start_soon(tour, exchange, WebSocketConfig(exchange=exchange))
+                config = WebSocketConfig(exchange=exchange, handoff="direct", latency=latency)
+                nursery.start_soon(tour, exchange, config)
             else:
-                nursery.start_soon(simulate, exchange)
+                nursery.start_soon(simulate, exchange, latency)
+    print(latency.statistics())  # from the read of a socket to the first handler
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from trioex import ConfigError, ErrorPolicy, ExchangeConfig, OverflowPolicy, Web
         ("dial", "x", "async function of a URL that returns a byte stream"),
         ("fetch", 3, "async function of a URL that returns bytes"),
         ("classify", None, r"returns a trioex\.errors\.Verdict"),
+        ("logger", 3, "a logger, or a function of a name"),
+        ("latency", 3, "True, False or a Latency"),
         ("environment", None, r"a trioex\.Environment"),
         ("ssl_context", "x", r"an ssl\.SSLContext or None"),
     ],

@@ -87,13 +87,15 @@ async def test_each_of_two_full_queues_holds_the_router_up(
 
 
 @pytest.mark.parametrize("handoff", ["channel", "direct"])
+@pytest.mark.parametrize("latency", [False, True])
 async def test_a_handler_whose_queue_is_full_may_await_a_confirmation(
-    handoff: Any, virtual: Environment, autojump_clock: Clock
+    handoff: Any, latency: bool, virtual: Environment, autojump_clock: Clock
 ) -> None:
     """The answer must not wait behind the very handler that waits for it."""
     confirmed = trio.Event()
 
-    async with running(virtual, handoff=handoff, subscribe_timeout=1e3) as (simulator, ws):
+    config: dict[str, Any] = {"handoff": handoff, "latency": latency}
+    async with running(virtual, subscribe_timeout=1e3, **config) as (simulator, ws):
 
         async def handler(message: object) -> None:
             if not confirmed.is_set():

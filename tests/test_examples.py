@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 CAPTURE = ROOT / "tests" / "data" / "captures" / "gateio_spot_20210422" / "ws.txt"
+
+
+LATENCY = re.compile(
+    r"wire to handler: p50 [\d.]+ (ns|µs|ms), p99 [\d.]+ (ns|µs|ms) \([1-9]\d* measured\)"
+)
 
 
 def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,14 +46,18 @@ def load(name: str) -> ModuleType:
 def test_one_binding_on_the_simulator() -> None:
     done = run("websocket_demo.py", "--seconds", "1.5")
     assert done.returncode == 0, done.stderr
-    assert all(line.startswith("BTCUSDT: ") for line in done.stdout.splitlines())
-    assert done.stdout
+    *trades, last = done.stdout.splitlines()
+    assert all(line.startswith("BTCUSDT: ") for line in trades)
+    assert trades
+    assert LATENCY.fullmatch(last), last
 
 
 def test_one_binding_on_the_recording() -> None:
     done = run("websocket_demo.py", "--recording", str(CAPTURE))
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 9
+    *trades, last = done.stdout.splitlines()
+    assert len(trades) == 9
+    assert LATENCY.fullmatch(last), last
 
 
 @pytest.mark.slow
@@ -58,15 +68,18 @@ def test_the_tour_on_the_simulators() -> None:
         assert f"{exchange}: ETHUSDT at" in done.stdout
         assert f"{exchange}: sell" in done.stdout or f"{exchange}: buy" in done.stdout
         assert "order book updates, " in done.stdout
+    assert LATENCY.fullmatch(done.stdout.splitlines()[-1]), done.stdout
 
 
 def test_the_tour_on_the_recording() -> None:
     done = run("websocket_public_demo.py", "--recording", str(CAPTURE))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    *counts, last = done.stdout.splitlines()
+    assert counts == [
         "172 order book updates, 22 tickers, 14 klines, 9 trades",
         "22 acknowledgements",
     ]
+    assert LATENCY.fullmatch(last), last
 
 
 # Every delivered value against the recording, read by nothing but json

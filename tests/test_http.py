@@ -60,6 +60,34 @@ async def test_a_body_without_an_end_is_not_kept() -> None:
             await http.fetch(url)
 
 
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        ("Retry-After: 3600", 3600.0),
+        ("Retry-After: 0.5", 0.5),
+        (
+            "Date: Fri, 04 Sep 2026 10:00:00 GMT\r\nRetry-After: Fri, 04 Sep 2026 11:00:00 GMT",
+            3600.0,
+        ),
+        ("Retry-After: Fri, 04 Sep 2026 11:00:00 GMT", None),
+        ("Retry-After: inf", None),
+        ("Retry-After: soon", None),
+        ("X-None: 1", None),
+    ],
+)
+async def test_how_long_the_server_asks_to_wait(said: str, wait: float | None) -> None:
+    async def refuse(stream: trio.abc.Stream) -> None:
+        head = f"HTTP/1.1 429 No\r\n{said}\r\nContent-Length: 0\r\n\r\n"
+        await stream.send_all(head.encode())
+
+    async with serving(refuse) as url, Http() as http:
+        with pytest.raises(HttpError, match="HTTP 429") as caught:
+            await http.fetch(url)
+    assert caught.value.status == 429
+    assert caught.value.retry_after == wait
+    assert ("it asks to wait" in str(caught.value)) is (wait is not None)
+
+
 async def test_an_address_that_is_none_is_an_http_error() -> None:
     async with Http() as http:
         with pytest.raises(HttpError, match="failed: it is no URL"):

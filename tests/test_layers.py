@@ -15,15 +15,16 @@ ROOT = Path(trioex.__file__).parent
 TRIO = {"trio", "trio_websocket", "wsproto", "socket", "ssl", "httpx2"}
 
 LAYERS: list[list[str]] = [
-    ["urls"],
+    ["urls", "speedups"],
     ["errors"],
     ["channels"],
-    ["messages", "frames"],
-    ["events", "merge", "orderbook"],
+    ["messages", "frames", "instrumentation.histogram"],
+    ["events", "merge", "orderbook", "instrumentation.latency"],
     ["synchroniser"],
     ["config"],
     ["exchanges.base"],  # the questions; the venues that answer them are further down
-    ["router", "subscriptions", "backoff", "staleness", "instrumentation.histogram"],
+    ["router", "subscriptions", "backoff", "staleness"],
+    ["exchanges.keys"],
     ["exchanges"],
     ["transport", "http", "rest", "instrumentation"],
     ["recording"],
@@ -39,7 +40,7 @@ LAYERS: list[list[str]] = [
     ["cli"],
     ["__main__"],
 ]
-PURE = {name for layer in LAYERS[:10] for name in layer}
+PURE = {name for layer in LAYERS[:11] for name in layer}
 
 
 def layer_of(module: str) -> int:

@@ -287,6 +287,73 @@ def test_one_old_delta_on_the_only_leg_is_no_new_beginning() -> None:
     assert harness.gaps == [(102, 103)]
 
 
+def test_the_exchange_begins_anew_when_every_leg_brings_only_older_versions() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.merger.join(leg)
+    harness.take(0, delta(1000, 1000))
+    harness.take(1, delta(1000, 1000))
+    for version in range(1, 31):
+        harness.take(0, delta(version, version))
+    assert harness.gaps == [], "the other one may yet carry it on"
+    for version in range(1, 31):
+        harness.take(1, delta(version, version))
+    assert harness.gaps == [(1001, 15)]
+    assert [m.last_version for m in harness.out if isinstance(m, BookDelta)] == [
+        1000, *range(16, 31)
+    ]  # fmt: skip
+
+
+def test_copies_of_a_leg_far_behind_are_no_new_beginning() -> None:
+    harness = Harness(is_chain=True)
+    for version in range(1, 100):
+        harness.take(0, delta(version, version))
+    for version in range(1, 99):
+        harness.take(1, delta(version, version))
+    assert harness.gaps == []
+    assert len(harness.out) == 99
+
+
+def test_hot_legs_that_both_are_new_may_begin_with_older_versions() -> None:
+    harness = Harness(is_chain=True)
+    harness.take(0, snapshot(1000), delta(1001, 1001))
+    harness.merger.leave(0)
+    for leg in (1, 2):
+        harness.merger.join(leg)
+    harness.take(1, snapshot(10), delta(11, 11))
+    harness.take(2, snapshot(10), delta(11, 11), delta(12, 12))
+    assert harness.out[2:] == [snapshot(10), delta(11, 11), delta(12, 12)]
+    assert harness.gaps == [(1002, 10)]
+
+
+def test_a_book_that_is_awaited_makes_older_versions_no_copies_for_ever() -> None:
+    harness = Harness(is_chain=True)
+    harness.merger.wants_base = lambda: True
+    for leg in (0, 1):
+        harness.take(leg, snapshot(1000))
+    for leg in (0, 1):
+        harness.take(leg, *(snapshot(version) for version in range(1, 18)))
+    assert harness.gaps == [(1001, 17)]
+    harness.take(0, delta(18, 18))
+    assert harness.out[-1] == delta(18, 18)
+
+
+def test_a_far_version_on_one_of_two_legs_does_not_end_the_stream() -> None:
+    harness = Harness(is_chain=True)
+    for leg in (0, 1):
+        harness.take(leg, delta(1, 1))
+    far = 10**15
+    harness.take(0, BookDelta(*X, 0, 0, (), (), far, far))
+    second = 1_000_000_000
+    assert harness.merger.expire(2 * second)[0].receive_time == 0
+    for version in range(2, 40):
+        for leg in (0, 1):
+            harness.take(leg, delta(version, version))
+    assert harness.out[-1] == delta(39, 39)
+    assert harness.gaps[0] == (2, far - 1)
+    assert len(harness.gaps) == 2
+
+
 def test_legs_that_come_and_go_for_ever_bring_no_copy() -> None:
     harness = Harness()
     for number in range(100):
@@ -297,3 +364,36 @@ def test_legs_that_come_and_go_for_ever_bring_no_copy() -> None:
         harness.merger.leave(2 * number)
         harness.merger.leave(2 * number + 1)
     assert len(harness.out) == 100
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=60),
+    st.sampled_from(["{}", "x{}", "{:030}"]),
+    st.integers(0, 60),
+)
+def test_a_trade_with_an_id_comes_once_before_and_after_a_second_leg_joined(
+    numbers: list[int], form: str, joins_at: int
+) -> None:
+    """Whatever the order of the ids, and whether they are numbers."""
+    harness = Harness()
+    ids = [form.format(number) for number in numbers]
+    for index, trade_id in enumerate(ids):
+        if index == joins_at:
+            harness.merger.join(1)
+        harness.take(index % 2 if index > joins_at else 0, trade(1.0, trade_id))
+    assert [each.trade_id for each in harness.out if isinstance(each, Trade)] == list(
+        dict.fromkeys(ids)
+    )
+
+
+def test_a_lone_leg_remembers_a_topic_in_a_few_kilobytes() -> None:
+    tracemalloc.start()
+    try:
+        harness = Harness()
+        for number in range(10_000):
+            harness.merger.take(0, [trade(1.0, str(number))])
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 8192
+    assert not harness.merger.take(0, [trade(1.0, "9900")])

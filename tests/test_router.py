@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,14 @@ class Harness:
             target,
             label=f"outlet {self._made}",
             on_error=on_error,
-            on_failed=self.failed.append,
-            on_coroutine=lambda result: None,
+            owner=self,
         )
+
+    def fail(self, error: Exception) -> None:
+        self.failed.append(error)
+
+    def adopt(self, coroutine: Any) -> None:
+        """It has no async handlers."""
 
     def bind(
         self,
@@ -217,6 +223,23 @@ def test_an_exception_leaves_or_is_isolated_by_policy(caplog: pytest.LogCaptureF
     harness.bind(broken)
     with pytest.raises(LookupError, match="handler bug"):
         harness.feed(push())
+
+
+def test_the_traceback_of_a_kind_of_error_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    kinds: list[type[Exception]] = [LookupError] * 50 + [OSError] + [LookupError] * 1950
+
+    def broken(message: MarketMessage) -> None:
+        raise kinds.pop(0)("handler bug")
+
+    harness = Harness()
+    harness.bind(broken, on_error=ErrorPolicy.LOG)
+    harness.feed(*[push()] * 2001)
+    in_full = [each.exc_info[0] for each in caplog.records if each.exc_info]
+    assert in_full == [LookupError, OSError]
+    assert [each.getMessage() for each in caplog.records if not each.exc_info] == [
+        f"the handler of outlet 1 raised LookupError {count} times: handler bug"
+        for count in (10, 100, 1000, 2000)
+    ]
 
 
 # Queues

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioex import BookDelta, BookSnapshot, BookSource, BookState, ExchangeEnum, OrderBook
-from trioex.synchroniser import BookRules, Need, Synchroniser
+from trioex import BookDelta, BookSnapshot, BookSource, BookState, ExchangeEnum
+from trioex.synchroniser import BookRules, Need, StateChange, Synchroniser
 
 MEXC = ExchangeEnum.MEXC
 SECOND = 1_000_000_000
@@ -23,12 +24,18 @@ class Told:
     def __init__(self) -> None:
         self.states: list[tuple[BookState, str]] = []
         self.needs: list[Need | None] = []
+        self.given_up: list[str] = []
+        self.on_told: Callable[[], object] = lambda: None
 
     def on_need(self, synchroniser: Synchroniser) -> None:
         self.needs.append(synchroniser.need)
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
-        self.states.append((synchroniser.book.state, synchroniser.book.reason))
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
+        self.states.append((change.state, change.reason))
+        self.on_told()
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        self.given_up.append(reason)
 
 
 def delta(first: int, last: int, bids: Any = (), asks: Any = (), time: int = 0) -> BookDelta:
@@ -40,8 +47,10 @@ def snapshot(version: int, bids: Any = (), asks: Any = (), time: int = 0) -> Boo
 
 
 def make(source: BookSource = BookSource.REST, number: type = float, **rules: Any) -> Synchroniser:
-    book = OrderBook(MEXC, "spot", "BTCUSDT", number_type=number, depth=rules.get("depth"))
-    made = Synchroniser(book, BookRules(source, **rules), Told())
+    listener = Told()
+    made = Synchroniser(
+        MEXC, "spot", "BTCUSDT", BookRules(source, **rules), listener, number_type=number
+    )
     made.confirmed()
     return made
 
@@ -95,7 +104,7 @@ def test_a_stale_snapshot_is_asked_for_again_less_and_less_often() -> None:
     made = make()
     made.take(delta(50, 51))
     waits = []
-    for _ in range(15):
+    for _ in range(11):
         assert not made.seed(snapshot(40))
         waits.append(made.wait)
         assert made.need is Need.SNAPSHOT
@@ -109,7 +118,7 @@ def test_a_stream_that_never_brings_a_book_says_so() -> None:
     made = make(BookSource.STREAM, depth=400)
     for _ in range(5):
         assert made.need is Need.RENEW
-        made.renewed()
+        made.renew()
     told = made._listener
     assert isinstance(told, Told)
     assert [state for state, _ in told.states] == [BookState.SYNCING]
@@ -186,7 +195,7 @@ def test_a_stream_that_brings_its_snapshot_is_renewed_after_a_gap() -> None:
     assert not made.wants_base()
     assert not made.take(delta(12, 12))
     assert (made.need, made.wait) == (Need.RENEW, 0.0)
-    made.renewed()
+    made.renew()
     assert (made.need, made.wait) == (Need.RENEW, 5.0)
     assert not made.take(snapshot(10))  # the other leg's: there is a hole behind it
     assert made.take(snapshot(11, [(98.0, 1.0)]))
@@ -269,6 +278,325 @@ def test_a_book_that_nears_the_end_of_what_is_known_is_extended_while_live() -> 
     assert [price for price, _ in made.book.bids()] == [96.0, 95.5, 95.0, 50.0]
     assert made.need is None
     assert made.book.version == 14
+
+
+FAR = 10**15
+
+
+def told(made: Synchroniser) -> Told:
+    listener = made._listener
+    assert isinstance(listener, Told)
+    return listener
+
+
+def level(*prices: float) -> list[tuple[float, float]]:
+    return [(price, 1.0) for price in prices]
+
+
+@pytest.mark.parametrize("source", [BookSource.REST, BookSource.STREAM])
+def test_who_is_told_may_drop_the_book(source: BookSource) -> None:
+    made = make(source)
+    told(made).on_told = lambda: made.end("nobody is bound to it any more")
+    # With the first state that is told, be it in the middle of a new beginning.
+    assert not (made.seed(snapshot(10)) if source is BookSource.REST else made.take(snapshot(10)))
+    assert [state for state, _ in told(made).states] == [BookState.LIVE]
+    assert (made.book.state, made.book.reason) == (
+        BookState.STALE, "nobody is bound to it any more"
+    )  # fmt: skip
+    made.confirmed()
+    made.lost("cut")
+    made.restarted()
+    assert not made.take(delta(11, 11))
+    assert not made.take(snapshot(12))
+    assert not made.seed(snapshot(12))
+    assert (made.need, made.wants_base(), made.renew()) == (None, False, False)
+    assert made.book.reason == "nobody is bound to it any more"
+    assert len(told(made).states) == 1
+
+
+def test_who_is_told_of_a_gap_finds_what_is_needed_already() -> None:
+    made = live()
+    seen: list[Any] = []
+    told(made).on_told = lambda: seen.append((made.need, len(made._kept)))
+    made.take(delta(13, 13))
+    assert seen == [(Need.SNAPSHOT, 1)]
+
+
+def test_each_state_is_told_as_it_was() -> None:
+    made = make(BookSource.STREAM)
+    made.take(snapshot(10, level(99.0)))
+    assert made.take(snapshot(5, level(98.0)))  # numbered anew, and LIVE at once
+    assert made.book.version == 5
+    assert told(made).states == [
+        (BookState.LIVE, ""),
+        (BookState.GAP, "versions went back from 10 to 5"),
+        (BookState.LIVE, ""),
+    ]
+
+
+@pytest.mark.parametrize("first", [11, 30])
+def test_a_delta_that_ends_before_it_begins_is_not_believed(first: int) -> None:
+    made = live()
+    assert not made.take(delta(first, 5, level(98.0)))
+    assert (made.book.state, made.book.version) == (BookState.GAP, 10)
+    assert f"from version {first} to 5" in made.book.reason
+    assert not made.take(delta(50, 40))
+    assert made.seed(snapshot(10))
+
+
+@pytest.mark.parametrize("source", [BookSource.REST, BookSource.STREAM])
+def test_a_kept_delta_of_a_far_version_is_forgotten(source: BookSource) -> None:
+    made = make(source)
+    made.take(delta(FAR, FAR))
+    made.take(delta(11, 11))
+    begin = made.take if source is BookSource.STREAM else made.seed
+    begin(snapshot(10, level(99.0)))  # with which only the far one is left
+    for version in range(12, 32):
+        made.take(delta(version, version))
+    if source is BookSource.STREAM:
+        made.take(snapshot(31))
+    assert (made.book.state, made.book.version) == (BookState.LIVE, 31)
+
+
+def test_late_deltas_are_no_reason_to_forget_what_is_ahead_of_them() -> None:
+    made = make()
+    for version in (30, *range(11, 25)):
+        made.take(delta(version, version))
+    assert not made.seed(snapshot(24))
+    assert "25 to 29 are missing" in made.book.reason
+    assert made.take(delta(25, 29))
+    assert made.book.version == 30
+
+
+def test_in_a_quiet_market_a_far_version_counts_no_longer_than_a_cached_snapshot() -> None:
+    made = make()
+    made.take(delta(FAR, FAR))
+    tries = 1
+    while not made.seed(snapshot(10)):
+        tries += 1
+        assert tries < 20
+    assert tries > 10
+    assert (made.book.state, made.book.version) == (BookState.LIVE, 10)
+
+
+@pytest.mark.parametrize("source", [BookSource.REST, BookSource.STREAM])
+@pytest.mark.parametrize("has_base", [True, False])
+def test_numbers_that_begin_anew_are_nothing_to_go_on_from(
+    source: BookSource, has_base: bool
+) -> None:
+    made = make(source)
+    begin = made.take if source is BookSource.STREAM else made.seed
+    if has_base:
+        begin(snapshot(999))
+    else:
+        made.take(delta(1000, 1001))
+    made.restarted()
+    assert (made.book.state, made.wait) == (BookState.GAP, 0.0)
+    made.take(delta(1, 1))
+    assert begin(snapshot(1))
+    assert made.book.version == 1
+
+
+def test_numbers_that_begin_anew_without_a_connection_wait_for_it() -> None:
+    made = live()
+    made.lost("cut")
+    made.restarted()
+    assert (made.book.state, made.need) == (BookState.STALE, None)
+    made.confirmed()
+    assert made.seed(snapshot(2))
+    assert made.book.version == 2
+
+
+def test_old_numbers_go_on_while_a_book_is_awaited() -> None:
+    made = live(1000)
+    made.lost("cut")
+    made.confirmed()
+    for version in range(1, 18):
+        made.take(delta(version, version))
+    assert made.book.reason == "versions went back from 1000 to 17"
+    assert made.seed(snapshot(16))
+    assert made.book.version == 17
+
+
+def test_an_older_snapshot_is_believed_in_the_end_and_not_sooner_the_next_time() -> None:
+    made = live(1000)
+    made.lost("cut")
+    made.confirmed()
+    tries = 1
+    while not made.seed(snapshot(5)):
+        tries += 1
+        assert tries < 20
+    assert tries > 10
+    made.lost("cut")
+    made.confirmed()
+    assert not made.seed(snapshot(4))
+    assert made.attempts == 1
+
+
+def test_attempts_count_from_when_it_was_live() -> None:
+    made = make()
+    made.take(delta(5, 5))
+    for _ in range(4):
+        made.seed(snapshot(1))
+    assert made.attempts == 4
+    assert made.seed(snapshot(5))
+    assert made.attempts == 0
+
+
+def test_attempts_in_vain_are_told_and_rarer_and_rarer() -> None:
+    made = make()
+    for number in range(1, 26):
+        made.failed(f"HTTP 500, {number}")
+    assert [reason for _, reason in told(made).states] == [
+        f"no snapshot: HTTP 500, {number}" for number in (3, 6, 12, 24)
+    ]
+    assert told(made).given_up == []
+
+
+def test_a_snapshot_that_is_refused_for_good_is_given_up_where_there_never_was_a_book() -> None:
+    made = make()
+    for _ in range(3):
+        made.failed("HTTP 404", is_final=True)
+    made.failed("HTTP 500")
+    for _ in range(3):
+        made.failed("HTTP 404", is_final=True)
+    assert (made.need, told(made).given_up) == (Need.SNAPSHOT, [])
+    made.failed("HTTP 404", is_final=True)
+    assert (made.need, told(made).given_up) == (None, ["there is no book to be had: HTTP 404"])
+    made.confirmed()
+    assert made.seed(snapshot(1))  # who came back may have learned it meanwhile
+    made.take(delta(3, 3))
+    for _ in range(20):
+        made.failed("HTTP 404", is_final=True)
+    assert len(told(made).given_up) == 1
+
+
+def test_a_stream_that_never_brought_anything_is_given_up() -> None:
+    made = make(BookSource.STREAM)
+    assert [made.renew() for _ in range(8)] == [True] * 6 + [False] * 2
+    assert (made.need, made.attempts) == (None, 6)
+    assert told(made).given_up == [
+        "the exchange confirmed it and never sent a book; does it list it?"
+    ]
+    made = make(BookSource.STREAM)
+    made.take(delta(1, 1))
+    assert all(made.renew() for _ in range(50))
+
+
+def test_what_is_lost_takes_everything_with_it() -> None:
+    made = make()
+    made.take(delta(50, 50))
+    made.lost("cut")
+    assert made.need is None
+    assert not made.seed(snapshot(50))
+    made.confirmed()
+    assert made.seed(snapshot(7))  # nothing of before is between them
+    assert made.book.version == 7
+
+
+def test_a_book_built_from_the_deltas_kept_is_looked_at_too() -> None:
+    made = make()
+    made.take(delta(11, 11, level(105.0)))
+    assert not made.seed(snapshot(10, level(99.0), level(101.0)))
+    assert (made.book.state, made.book.reason) == (
+        BookState.GAP, "it is crossed: bid 105.0, ask 101.0"
+    )  # fmt: skip
+
+
+def test_a_new_book_has_the_time_of_its_last_change() -> None:
+    made = make()
+    made.take(delta(11, 11, level(98.0), time=77))
+    assert made.seed(snapshot(10, level(99.0), time=5))
+    assert (made.book.exchange_time, made.book.receive_time) == (77, 77)
+
+
+def test_levels_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trioex.synchroniser._MOST_LEVELS", 10)
+    made = make()
+    for version in range(100, 110):
+        made.take(delta(version, version, level(1.0, 2.0), level(5.0, 6.0)))
+    assert "2 deltas kept" in repr(made)
+
+
+# How far a book is known
+
+
+def test_the_last_level_of_a_snapshot_is_known_and_the_next_one_is_not() -> None:
+    made = make(limit=2)
+    assert made.seed(snapshot(1, level(99.0, 98.0), level(101.0, 102.0)))
+    assert made.book.horizon == (98.0, 102.0)
+    made.take(delta(2, 2, [(98.0, 7.0), (97.0, 1.0)], [(102.0, 8.0), (103.0, 1.0)]))
+    assert made.book.bids() == [(99.0, 1.0), (98.0, 7.0)]
+    assert made.book.asks() == [(101.0, 1.0), (102.0, 8.0)]
+
+
+@pytest.mark.parametrize("side", ["bids", "asks"])
+def test_a_side_of_which_nothing_known_is_left_is_not_read_as_empty(side: str) -> None:
+    made = make(limit=4)
+    bids, asks = level(99.0, 98.0, 97.0, 96.0), level(101.0, 102.0, 103.0, 104.0)
+    assert made.seed(snapshot(10, bids, asks))
+    gone = [(price, 0.0) for price, _ in (bids if side == "bids" else asks)]
+    assert not made.take(delta(11, 12, **{side: gone}))
+    assert (made.book.state, made.need) == (BookState.GAP, Need.SNAPSHOT)
+    assert f"none is left of the {side} that are known" in made.book.reason
+    assert not made.take(delta(13, 13, level(95.5)))
+    assert made.seed(snapshot(13, level(95.5, 94.0, 93.0), level(105.0)))
+
+
+def test_a_side_that_is_empty_as_far_as_it_is_known_to_its_end_is_live() -> None:
+    made = make(limit=4)
+    assert made.seed(snapshot(10, level(99.0), level(101.0)))
+    assert made.take(delta(11, 11, [(99.0, 0.0)]))
+    assert made.book.best_bid is None
+
+
+def test_a_bounded_book_is_known_as_deep_as_the_exchange_maintains_it() -> None:
+    made = make(depth=2, limit=2)
+    assert made.seed(snapshot(1, level(99.0, 98.0), level(101.0)))
+    assert made.book.horizon == (98.0, None)
+    made.take(delta(2, 2, [(99.0, 0.0), (97.0, 1.0)]))  # no floor: 97 has moved up
+    assert made.book.bids() == level(98.0, 97.0)
+    assert made.need is None
+
+
+def test_more_levels_are_asked_for_again_when_they_could_not_be_had() -> None:
+    made = make(limit=4)
+    made.seed(snapshot(1, level(99.0, 98.0, 97.0, 96.0)))
+    made.take(delta(2, 2, [(99.0, 0.0), (98.0, 0.0), (97.0, 0.0)]))
+    assert (made.need, made.wait) == (Need.LEVELS, 0.0)
+    made.failed("HTTP 500")
+    assert (made.need, made.wait, made.book.is_live) == (Need.LEVELS, 10.0, True)
+    assert told(made).needs[-2:] == [Need.LEVELS, Need.LEVELS]
+
+
+# Audits
+
+
+def test_an_audit_looks_no_further_than_the_snapshot_goes() -> None:
+    made = make(limit=2)
+    made.seed(snapshot(1, level(99.0)))
+    made.take(delta(2, 2, level(98.0, 97.0)))
+    made.begin_audit()
+    assert made.audit(snapshot(2, level(99.0, 98.0)))
+
+
+@pytest.mark.parametrize("change", [delta(13, 13), snapshot(12)])
+def test_a_book_that_begins_anew_is_not_audited_with_what_was_before(change: Any) -> None:
+    made = make(BookSource.STREAM)
+    made.take(snapshot(10))
+    made.begin_audit()
+    made.take(change)
+    assert not made.is_audited
+
+
+def test_silence_while_the_exchange_goes_on_is_a_difference() -> None:
+    made = live()
+    made.begin_audit()
+    assert made.can_audit(snapshot(20)) is None
+    made.audit_silence(snapshot(20))
+    assert (made.audits, made.differing, made.book.state) == (1, 1, BookState.GAP)
+    assert made.book.reason == "an audit found: version 20 there, and nothing came since 10"
+    assert (made.need, made.is_audited) == (Need.SNAPSHOT, False)
 
 
 ACTIONS = (
@@ -392,7 +720,7 @@ def test_a_live_book_is_the_exchanges_whatever_happens(
     if not made.book.is_live:
         assert made.need is (Need.RENEW if source is BookSource.STREAM else Need.SNAPSHOT)
         if source is BookSource.STREAM:
-            made.renewed()
+            made.renew()
             bring(market.snapshot(market.version))
         else:
             made.seed(market.snapshot(market.version))

@@ -35,6 +35,7 @@ from .config import (
 from .errors import (
     AuthenticationFailed,
     BindingError,
+    BookArgumentError,
     BookNotLive,
     ChannelError,
     ConfigError,
@@ -74,6 +75,7 @@ __all__ = [
     "BindingError",
     "BindingState",
     "BookDelta",
+    "BookArgumentError",
     "BookNotLive",
     "BookSnapshot",
     "BookSource",

@@ -19,9 +19,10 @@ import attrs
 import trio
 
 from .channels import Channel, Parameters, PublicChannelType, validate_handler
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import BindingError
 from .exchanges.base import Topic
+from .orderbook import OrderBook
 from .router import BookQueue, MessageQueue, Outlet
 
 __all__ = ["Binding", "BindingState", "BindingStatistics", "Handler", "is_async_handler"]
@@ -86,6 +87,10 @@ class BindingOwner(Protocol):
     def serve(self, binding: Binding[Any]) -> None:
         """Start a task for the binding, now or when the manager runs."""
 
+    def book_of(self, binding: Binding[Any]) -> OrderBook | None:
+        """The order book that it reads."""
+        ...
+
 
 class Binding(Generic[M]):
     """One handler or iterator on one channel. Made by `bind`, never directly.
@@ -105,6 +110,35 @@ class Binding(Generic[M]):
             for a binding without symbol.
     """
 
+    # A program may hold thousands, and nearly all have a sync handler: what only a task, an
+    # iterator or somebody who waits needs is made when it is needed.
+    __slots__ = (
+        "__weakref__",
+        "_adopted",
+        "_arrival",
+        "_busy",
+        "_done",
+        "_error",
+        "_handled",
+        "_handler",
+        "_has_handler",
+        "_idle",
+        "_news",
+        "_overflow",
+        "_owner",
+        "_queue",
+        "_queue_size",
+        "_scope",
+        "_settled",
+        "_state",
+        "_task",
+        "channel",
+        "needs_task",
+        "outlet",
+        "parameters",
+        "topic",
+    )
+
     def __init__(
         self,
         channel: Channel | None,
@@ -117,27 +151,28 @@ class Binding(Generic[M]):
         overflow: OverflowPolicy,
         on_error: ErrorPolicy,
         owner: BindingOwner,
+        log: Log,
     ) -> None:
         if handler is not None:
             validate_handler(handler)
         self.channel = channel
         self.parameters = parameters
         self.topic: Topic | None = None
-        self._label = label
         self._handler = handler
         self._owner = owner
-        self._settled = trio.Event()
+        self._settled: trio.Event | None = None
+        self._news: trio.lowlevel.ParkingLot | None = None
         self._error: Exception | None = None
         self._state = BindingState.PENDING
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
         self._task: trio.lowlevel.Task | None = None
         self._busy = 0
-        self._idle = trio.lowlevel.ParkingLot()
-        self._done = trio.Event()
-        self._arrival = trio.lowlevel.ParkingLot()
-        # A sync handler has a queue too, unused unless it turns out to be none.
-        of_books = channel is not None and channel.type is PublicChannelType.ORDERBOOK
-        self._queue = BookQueue() if of_books else MessageQueue(queue_size, overflow)
+        self._idle: trio.lowlevel.ParkingLot | None = None
+        self._done: trio.Event | None = None
+        self._arrival: trio.lowlevel.ParkingLot | None = None
+        self._queue: MessageQueue | None = None
+        self._queue_size = queue_size
+        self._overflow = overflow
         self._adopted: Any = None
         self._handled = 0
         self._has_handler = handler is not None
@@ -146,16 +181,30 @@ class Binding(Generic[M]):
         """Whether a task must serve it: its handler may wait."""
         self.outlet = Outlet(
             sequence,
-            handler if inline and handler is not None else self._queue,
+            handler if inline and handler is not None else self._open_queue(),
             label=label,
             on_error=on_error,
-            on_failed=self.fail,
-            on_coroutine=self._adopt,
-            of_books=of_books,
+            owner=self,
+            of_books=self._is_of_books,
+            log=log,
         )
 
+    @property
+    def _is_of_books(self) -> bool:
+        return self.channel is not None and self.channel.type is PublicChannelType.ORDERBOOK
+
+    def _open_queue(self) -> MessageQueue:
+        """The queue; a sync handler has none unless it turns out to be an async one."""
+        if self._queue is None:
+            self._queue = (
+                BookQueue() if self._is_of_books else MessageQueue(self._queue_size, self._overflow)
+            )
+            if self.has_ended:
+                self._queue.end()
+        return self._queue
+
     def __repr__(self) -> str:
-        return f"<Binding {self._label} {self._state.name}>"
+        return f"<Binding {self.outlet.label} {self._state.name}>"
 
     @property
     def state(self) -> BindingState:
@@ -170,6 +219,8 @@ class Binding(Generic[M]):
     def statistics(self) -> BindingStatistics:
         """Return an immutable snapshot."""
         queue = self._queue
+        if queue is None:
+            return BindingStatistics(self._state, 0, 0, 0)
         return BindingStatistics(
             self._state, len(queue.items), max(queue.peak, len(queue.items)), queue.dropped
         )
@@ -180,13 +231,24 @@ class Binding(Generic[M]):
         """The exchange confirmed it."""
         if self._state is BindingState.PENDING:
             self._state = BindingState.CONFIRMED
-            self._settled.set()
+            self._settle()
 
     def unconfirm(self) -> None:
         """The connection that confirmed it is gone."""
         if self._state is BindingState.CONFIRMED:
             self._state = BindingState.PENDING
-            self._settled = trio.Event()
+
+    def _settle(self) -> None:
+        """Wake those who waited for what was decided."""
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake those who wait for a LIVE book: it is, or may never be."""
+        if self._news is not None:
+            self._news.unpark_all()
 
     def fail(self, error: Exception) -> None:
         """It will never be confirmed, or its handler may not go on."""
@@ -210,11 +272,16 @@ class Binding(Generic[M]):
         self._owner.forget(self)
         self._drop_adopted()
         self.outlet.close()
-        self._queue.close()
-        self._settled.set()
-        self._idle.unpark_all()
-        if not self.is_serving:
+        if self._queue is not None:
+            self._queue.close()  # a task that has not begun yet finds it closed
+        self._settle()
+        self._wake_idle()
+        if self._scope is not None and not self.is_serving:
             self._scope.cancel()
+
+    def _wake_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.unpark_all()
 
     def _drop_adopted(self) -> None:
         if self._adopted is not None:
@@ -232,12 +299,13 @@ class Binding(Generic[M]):
         Args:
             error: for those who still wait for the confirmation.
         """
-        self._queue.end()
+        if self._queue is not None:
+            self._queue.end()
         if not self.has_ended:
             if self._state is BindingState.PENDING:
                 self._error = error
             self._state = BindingState.UNBOUND
-            self._settled.set()
+            self._settle()
 
     def give_up(self) -> int:
         """Leave what still waits for the handler undelivered; return how much that is.
@@ -246,12 +314,14 @@ class Binding(Generic[M]):
         """
         if not self._has_handler:
             return 0
-        undelivered = len(self._queue.items)
-        self._queue.dropped += undelivered
+        undelivered = 0
+        if self._queue is not None:
+            undelivered = len(self._queue.items)
+            self._queue.dropped += undelivered
+            self._queue.close()
         self._handler = None
         self._drop_adopted()
         self.outlet.close()
-        self._queue.close()
         return undelivered
 
     def __await__(self) -> Generator[Any, Any, Binding[M]]:
@@ -259,13 +329,37 @@ class Binding(Generic[M]):
 
     async def _wait(self) -> Binding[M]:
         await trio.lowlevel.checkpoint()
-        if self._owner.is_running:
+        if self._owner.is_running and self._state is BindingState.PENDING:
+            if self._settled is None:
+                self._settled = trio.Event()
             await self._settled.wait()
         if self._error is not None:
             raise _anew(self._error)
         if self._state is BindingState.UNBOUND:
-            raise BindingError(f"{self._label} was unbound before the exchange confirmed it")
+            raise BindingError(f"{self.outlet.label} was unbound before the exchange confirmed it")
         return self
+
+    async def live(self) -> OrderBook:
+        """Wait until the order book is LIVE, and return it; that it is confirmed is not enough.
+
+        Raises:
+            SubscriptionRefused: the exchange refused it, or confirmed it and has no book.
+            BindingError: it is not bound to the book of one symbol, or was unbound before.
+            ManagerClosed: the manager ended before.
+        """
+        if not self._is_of_books or self.channel is None or self.channel.symbol is None:
+            raise BindingError(f"{self.outlet.label} is not the order book of one symbol")
+        await trio.lowlevel.checkpoint()
+        while not self.has_ended:
+            book = self._owner.book_of(self)
+            if book is not None and book.is_live:
+                return book
+            if self._news is None:
+                self._news = trio.lowlevel.ParkingLot()
+            await self._news.park()
+        if self._error is not None:
+            raise _anew(self._error)
+        raise BindingError(f"{self.outlet.label} was unbound before its book was LIVE")
 
     async def __aenter__(self) -> Binding[M]:
         try:
@@ -286,7 +380,7 @@ class Binding(Generic[M]):
 
     def __aiter__(self) -> Binding[M]:
         if self._has_handler:
-            raise TypeError(f"{self._label} is bound to a handler and cannot be iterated")
+            raise TypeError(f"{self.outlet.label} is bound to a handler and cannot be iterated")
         return self
 
     async def __anext__(self) -> M:
@@ -295,27 +389,29 @@ class Binding(Generic[M]):
             if self._state is BindingState.REFUSED and self._error is not None:
                 raise _anew(self._error)
             raise StopAsyncIteration
-        message: M = self._queue.pop()
+        message: M = self._open_queue().pop()
         return message
 
     async def _wait_message(self) -> bool:
         """Wait until there is a message, or none will come any more (False)."""
-        queue = self._queue
+        queue = self._open_queue()
         while not queue.has_any():
             if queue.ended:
                 return False
+            if self._arrival is None:
+                self._arrival = trio.lowlevel.ParkingLot()
             queue.wake = self._arrival.unpark_all
             await self._arrival.park()
         return True
 
     # The handler's task
 
-    def _adopt(self, coroutine: Any) -> None:
+    def adopt(self, coroutine: Any) -> None:
         """A handler that looked sync returned something to await: it is an async one."""
         self._adopted = coroutine
         self.needs_task = True
-        self.outlet.queue = self._queue
-        self.outlet.put = self._queue.put
+        self.outlet.queue = queue = self._open_queue()
+        self.outlet.put = queue.put
         self._owner.serve(self)
 
     async def _await_adopted(self) -> None:
@@ -330,18 +426,19 @@ class Binding(Generic[M]):
             Exception: what the handler raised, with the policy `raise`.
         """
         self._task = trio.lowlevel.current_task()
-        self._done = trio.Event()
+        queue = self._open_queue()
         try:
-            with self._scope:
+            with trio.CancelScope() as self._scope:
                 await self._await_adopted()
                 # No checkpoint between two messages: the queue is refilled by another task,
                 # so this loop cannot run for ever without waiting. Who is cancelled gets none.
                 while await self._wait_message():
                     await trio.lowlevel.checkpoint_if_cancelled()
-                    await self._handle(self._queue.pop())
+                    await self._handle(queue.pop())
         finally:
-            self._task = None
-            self._done.set()
+            self._task = self._scope = None
+            if self._done is not None:
+                self._done.set()
 
     @property
     def is_serving(self) -> bool:
@@ -351,20 +448,27 @@ class Binding(Generic[M]):
     async def wait_ended(self) -> None:
         """Wait until the handler's task has ended; from within that task, return at once."""
         if self._task is not None and not self.is_serving:
+            if self._done is None:
+                self._done = trio.Event()
             await self._done.wait()
 
     async def drain(self) -> None:
         """Handle what waits, here and now; for a manager that is not running."""
         await self._await_adopted()
-        while self._queue.has_any() and self.needs_task:
-            await self._handle(self._queue.pop())
+        while self.needs_task and (queue := self._open_queue()).has_any():
+            await self._handle(queue.pop())
 
     async def wait_idle(self) -> None:
         """Wait until the handler has finished everything that was put so far."""
-        enough = self._handled + len(self._queue.items) + self._busy
-        while self.needs_task and self._handled < enough and not self.has_ended:
-            if not (self._queue.items or self._busy or self._adopted):
+        if not self.needs_task:
+            return
+        queue = self._open_queue()
+        enough = self._handled + len(queue.items) + self._busy
+        while self._handled < enough and not self.has_ended:
+            if not (queue.items or self._busy or self._adopted):
                 return  # the policy dropped some of them
+            if self._idle is None:
+                self._idle = trio.lowlevel.ParkingLot()
             await self._idle.park()
 
     async def _handle(self, message: Any) -> None:
@@ -382,7 +486,7 @@ class Binding(Generic[M]):
         finally:
             self._busy -= 1
             self._handled += 1
-            self._idle.unpark_all()
+            self._wake_idle()
 
 
 def _anew(error: Exception) -> Exception:

@@ -6,32 +6,32 @@ but where the exchange's limits make it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import attrs
 import trio
 
-from .channels import BookSource
+from .channels import BookSource, Parameters
 from .config import WebSocketConfig
+from .errors import HttpError
 from .exchanges.base import BookPlan, Topic, Venue
 from .line import Starter
 from .messages import BookSnapshot, BookState
 from .orderbook import OrderBook
 from .rest import Rest
-from .synchroniser import Need, Synchroniser
+from .synchroniser import Need, StateChange, Synchroniser
 
 __all__ = ["BookStatistics", "Books"]
 
-_log = logging.getLogger("trioex.books")
-
 _AHEAD_S = 0.05
 """How often to see whether the stream has come as far as a snapshot."""
-_AUDIT_S = 10.0
-"""How long an audit waits for the stream to come as far as its snapshot."""
+_LAG_S = 10.0
+"""How long to wait for the stream to come as far as a snapshot."""
 _AUDIT_WAITS_S = (0.0, 2.0, 6.0, 22.0)
 """How long an audit gathers deltas before each snapshot: it may be that old (PROTOCOLS 3.7)."""
+_FINAL = frozenset({400, 404})
+"""HTTP: what is said of a symbol that there is not."""
 
 
 @attrs.frozen
@@ -60,7 +60,9 @@ class Books:
     Args:
         renew: subscribes a topic anew.
         publish: gives a snapshot to a synchroniser, and the book to who reads it.
-        on_state: told of a book whose state changed, and of the state before.
+        is_behind: whether what was read may still wait to be routed.
+        on_state: told of a book whose state changed, and how.
+        on_given_up: told of a book that there never was, and why it is asked for no more.
     """
 
     def __init__(
@@ -71,14 +73,19 @@ class Books:
         *,
         renew: Callable[[Topic], None],
         publish: Callable[[Synchroniser, BookSnapshot], None],
-        on_state: Callable[[BookPlan, OrderBook, BookState], None],
+        is_behind: Callable[[], bool],
+        on_state: Callable[[BookPlan, StateChange], None],
+        on_given_up: Callable[[BookPlan, str], None],
     ) -> None:
         self._venue = venue
         self._config = config
+        self._log = config.logger("trioex.books")
         self._rest = rest
         self._renew = renew
         self._publish = publish
+        self._is_behind = is_behind
         self._on_state = on_state
+        self._on_given_up = on_given_up
         self._plans: dict[Synchroniser, BookPlan] = {}
         self._scopes: dict[Synchroniser, trio.CancelScope] = {}
         self._starter: Starter | None = None
@@ -87,17 +94,24 @@ class Books:
     def __iter__(self) -> Iterator[OrderBook]:
         return (each.book for each in self._plans)
 
+    def find(self, symbol: str, parameters: Parameters) -> OrderBook | None:
+        """The first book of a symbol that is kept as asked for."""
+        for synchroniser, plan in self._plans.items():
+            if synchroniser.book.symbol == symbol and parameters.accepts(plan.parameters):
+                return synchroniser.book
+        return None
+
     def keep(self, plan: BookPlan) -> Synchroniser:
         """Begin to keep a book."""
         assert plan.channel.symbol is not None
-        book = OrderBook(
+        synchroniser = Synchroniser(
             self._venue.exchange,
             self._venue.market,
             plan.channel.symbol,
+            plan.rules,
+            self,
             number_type=self._config.number_type,
-            depth=plan.rules.depth,
         )
-        synchroniser = Synchroniser(book, plan.rules, self)
         self._plans[synchroniser] = plan
         return synchroniser
 
@@ -105,7 +119,7 @@ class Books:
         """Nobody reads a book any more."""
         self._plans.pop(synchroniser, None)
         self._stop(synchroniser)
-        synchroniser.lost("nobody is bound to it any more")  # an audit under way ends with it
+        synchroniser.end("nobody is bound to it any more")  # an audit under way ends with it
 
     def start(self, nursery: trio.Nursery) -> None:
         """Get what is needed from now on, in a nursery that outlives it."""
@@ -123,6 +137,11 @@ class Books:
             self._auditing.cancel()
         for synchroniser in list(self._scopes):
             self._stop(synchroniser)
+
+    def end(self) -> None:
+        """Everything that was read is delivered: no book follows its market any more."""
+        for synchroniser in self._plans:
+            synchroniser.end("the manager has ended")
 
     def statistics(self) -> tuple[BookStatistics, ...]:
         """Return an immutable snapshot, in the order in which the books began."""
@@ -148,11 +167,17 @@ class Books:
             scope = self._scopes[synchroniser] = trio.CancelScope()
             self._starter.start_soon(partial(self._serve, synchroniser, scope))
 
-    def on_state(self, synchroniser: Synchroniser, before: BookState) -> None:
+    def on_state(self, synchroniser: Synchroniser, change: StateChange) -> None:
         """The state of a book changed."""
         plan = self._plans.get(synchroniser)
         if plan is not None:
-            self._on_state(plan, synchroniser.book, before)
+            self._on_state(plan, change)
+
+    def on_given_up(self, synchroniser: Synchroniser, reason: str) -> None:
+        """There never was a book."""
+        plan = self._plans.get(synchroniser)
+        if plan is not None:
+            self._on_given_up(plan, reason)
 
     # Getting it
 
@@ -166,8 +191,8 @@ class Books:
             await trio.sleep(synchroniser.wait)
             plan = self._plans[synchroniser]
             if synchroniser.need is Need.RENEW:
-                self._renew(plan.topic)
-                synchroniser.renewed()
+                if synchroniser.renew():
+                    self._renew(plan.topic)
             else:
                 await self._get_snapshot(synchroniser, plan)
 
@@ -177,10 +202,11 @@ class Books:
         try:
             snapshot = await self._fetch(synchroniser, plan)
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
-            synchroniser.failed(str(error) or type(error).__name__)
+            is_final = isinstance(error, HttpError) and error.status in _FINAL
+            synchroniser.failed(str(error) or type(error).__name__, is_final=is_final)
             return
         if synchroniser.need is Need.LEVELS:
-            await self._wait_for_stream(synchroniser, snapshot)
+            await self._wait_for_stream(synchroniser, plan, snapshot)
         self._publish(synchroniser, snapshot)
 
     async def _fetch(self, synchroniser: Synchroniser, plan: BookPlan) -> BookSnapshot:
@@ -189,10 +215,24 @@ class Books:
         symbol, number_type = synchroniser.book.symbol, self._config.number_type
         return self._venue.parse_book(body, symbol, now, number_type)
 
-    async def _wait_for_stream(self, synchroniser: Synchroniser, snapshot: BookSnapshot) -> None:
-        """Wait until the stream has come as far as a snapshot, which may be ahead of it."""
-        while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task
-            await trio.sleep(_AHEAD_S)
+    async def _wait_for_stream(
+        self, synchroniser: Synchroniser, plan: BookPlan, snapshot: BookSnapshot
+    ) -> None:
+        """Wait until the stream has come as far as a snapshot, which may be ahead of it.
+
+        A stream that stands still while the exchange is ahead of it has ended without a word.
+        """
+        version = synchroniser.book.version
+        with trio.move_on_after(_LAG_S):
+            while synchroniser.can_audit(snapshot) is None:  # noqa: ASYNC110  the router's task
+                await trio.sleep(_AHEAD_S)
+        is_ahead = synchroniser.can_audit(snapshot) is None
+        if is_ahead and synchroniser.book.version == version and not self._is_behind():
+            # First, as who is told of it may drop the book: with the stream's own snapshots the
+            # synchroniser asks for this itself.
+            if plan.rules.source is BookSource.REST:
+                self._renew(plan.topic)
+            synchroniser.audit_silence(snapshot)
 
     # Looking for mistakes
 
@@ -229,10 +269,9 @@ class Books:
         try:
             snapshot = await self._fetch(synchroniser, plan)
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
-            _log.debug("no audit of %s: %s", plan.channel, error)
+            self._log.debug("no audit of %s: %s", plan.channel, error)
             return False
-        with trio.move_on_after(_AUDIT_S):
-            await self._wait_for_stream(synchroniser, snapshot)
+        await self._wait_for_stream(synchroniser, plan, snapshot)
         if not synchroniser.can_audit(snapshot):
             return False
         synchroniser.audit(snapshot)

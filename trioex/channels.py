@@ -179,6 +179,9 @@ class Parameters:
     batch: bool | None = None
     source: BookSource | None = None
 
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.given().items())
+
     def given(self) -> dict[str, Any]:
         """The parameters that are not None, by name."""
         values = ((name, getattr(self, name)) for name in _PARAMETERS)

@@ -6,18 +6,20 @@ that a manager takes. Secrets never appear in a repr.
 
 from __future__ import annotations
 
+import logging
 import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
 from .channels import ExchangeEnum, suggestion
 from .errors import ConfigError, Verdict, classify
+from .instrumentation.latency import Latency
 from .messages import Number
 from .urls import shown
 
@@ -30,6 +32,8 @@ __all__ = [
     "ErrorPolicy",
     "ExchangeConfig",
     "Fetch",
+    "Log",
+    "LogFactory",
     "OverflowPolicy",
     "Redundancy",
     "WebSocketConfig",
@@ -42,6 +46,29 @@ Dial: TypeAlias = "Callable[[str], Awaitable[trio.abc.Stream]]"
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
 """url -> the body of a GET. The seam below which REST is."""
+
+
+class Log(Protocol):
+    """Where the library logs: a logger of `logging`, a `FastLogger`, or what behaves as they do.
+
+    An exception comes as `exc_info=` where its traceback is of use.
+    """
+
+    def log(self, level: int, text: str, /, *arguments: Any) -> None:
+        """Take a message of any level."""
+
+    def debug(self, text: str, /, *arguments: Any) -> None:
+        """Take what is of use to somebody who looks for a fault."""
+
+    def warning(self, text: str, /, *arguments: Any) -> None:
+        """Take what may need to be looked after."""
+
+    def error(self, text: str, /, *arguments: Any, exc_info: BaseException | None = None) -> None:
+        """Take what went wrong."""
+
+
+LogFactory: TypeAlias = Callable[[str], Log]
+"""The name of a part, such as `trioex.router` -> where it logs."""
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -83,15 +110,17 @@ class ErrorPolicy(StrEnum):
 
 @attrs.frozen
 class Environment:
-    """Wall time and randomness, the only two things that do not come from Trio's clock.
+    """Wall time, fine time and randomness, all that does not come from Trio's clock.
 
     Attributes:
         time_ns: wall time, ns since the epoch.
         random: the source of jitter.
+        perf_ns: a clock that is never set, ns since whenever: what durations are measured with.
     """
 
     time_ns: Callable[[], int] = time.time_ns
     random: random.Random = attrs.field(factory=random.Random, repr=False)
+    perf_ns: Callable[[], int] = time.perf_counter_ns
 
 
 def choice(enum: type[E], name: str, value: object) -> E:
@@ -125,6 +154,21 @@ def _on_error(value: object) -> ErrorPolicy:
 
 def _redundancy(value: object) -> Redundancy:
     return choice(Redundancy, "redundancy", value)
+
+
+def _logger(value: object) -> LogFactory:
+    if callable(value):
+        return cast("LogFactory", value)
+    if all(callable(getattr(value, each, None)) for each in ("log", "debug", "warning", "error")):
+        log = cast("Log", value)
+        return lambda _name: log
+    raise ConfigError(f"logger={value!r} must be a logger, or a function of a name that gives one")
+
+
+def _latency(value: object) -> Latency | bool:
+    if isinstance(value, (bool, Latency)):
+        return value
+    raise ConfigError(f"latency={value!r} must be True, False or a Latency")
 
 
 def _optional_exchange(value: object) -> ExchangeEnum | None:
@@ -192,6 +236,9 @@ class WebSocketConfig:
         handoff: `channel` puts a memory channel between socket and router, so that reading
             goes on while a handler is slow; `direct` calls the router from the socket's own
             task, for the lowest latency.
+        spin: ask sockets over and over for what has arrived instead of waiting to be woken up:
+            the lowest latency, for a processor of its own that is never idle. For one connection
+            or a few; those of `dial` wait as they do.
         frame_channel_bytes: bound of that memory channel. At half of it slow consumers are
             reported, at the bound reading pauses.
         queue_size: messages a binding's queue holds, unless `bind` says otherwise.
@@ -218,7 +265,14 @@ class WebSocketConfig:
         ssl_context: for TLS; None for the system's trust.
         dial, fetch: replace the network: a byte stream for a URL, a body for a GET.
         classify: replaces `trioex.errors.classify`.
-        environment: wall time and randomness.
+        environment: wall time, fine time and randomness.
+        latency: True measures where the time goes, for `statistics().latency`; a `Latency` does
+            so for all managers that are given it.
+        logger: where the library logs: a logger, or a function that is called with the names of
+            its parts, `trioex.router`, `trioex.leg` and others, and gives one. The default is
+            that of `logging`. With a `FastLogger` nothing on the way of a message waits for a
+            file; what is noted is written before the manager's block is left in peace, within
+            `close_timeout`.
     """
 
     exchange: ExchangeEnum | None = attrs.field(default=None, converter=_optional_exchange)
@@ -231,6 +285,7 @@ class WebSocketConfig:
     handoff: Literal["channel", "direct"] = attrs.field(
         default="channel", validator=_one_of("channel", "direct")
     )
+    spin: bool = attrs.field(default=False, validator=_one_of(True, False))
     frame_channel_bytes: int = attrs.field(default=64 << 20, validator=_in_range(1 << 10, 1 << 40))
     queue_size: int = attrs.field(default=65_536, validator=_in_range(1, 1 << 40))
     overflow: OverflowPolicy = attrs.field(default=OverflowPolicy.BLOCK, converter=_overflow)
@@ -287,6 +342,8 @@ class WebSocketConfig:
     environment: Environment = attrs.field(
         factory=Environment, validator=_is_a(Environment, "a trioex.Environment"), repr=False
     )
+    latency: Latency | bool = attrs.field(default=False, converter=_latency)
+    logger: LogFactory = attrs.field(default=logging.getLogger, converter=_logger, repr=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -15,8 +15,9 @@ import trio
 
 from .config import Dial, WebSocketConfig
 from .errors import ConnectFailed, ConnectionLost, PeerSilent, TrioexError
-from .exchanges.base import Control, Venue
+from .exchanges.base import Control, Pong, Venue
 from .frames import Batch
+from .instrumentation.latency import Latency
 from .router import Source
 from .subscriptions import Subscriptions
 from .transport import WebSocket, open_websocket
@@ -112,8 +113,10 @@ class Connection:
         self._bucket = bucket
         self._dial = dial
         self._scope = trio.CancelScope()
-        self._work = trio.Event()
-        self._stopping = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._socket: WebSocket | None = None
+        self._is_asking = False
+        self._is_stopping = False
         self._held_up = 0
         self._released = -math.inf
         self._reason: TrioexError | None = None
@@ -124,6 +127,8 @@ class Connection:
         self.batches = 0
         self.heard = 0
         self.leg: int | None = owner.number
+        self._latency = config.latency if isinstance(config.latency, Latency) else None
+        self._pinged: int | None = None
 
     @property
     def age(self) -> float:
@@ -132,17 +137,26 @@ class Connection:
 
     def on_control(self, control: Control) -> None:
         """A frame of this connection was routed and is no push."""
+        if self._latency is not None and self._pinged is not None and isinstance(control, Pong):
+            environment = self._config.environment
+            round_trip = environment.perf_ns() - self._pinged
+            self._latency.answered(self._venue.exchange, round_trip, environment.time_ns())
+            self._pinged = None  # MEXC answers twice at times
         self._owner.on_control(self, control)
 
     def wake(self) -> None:
-        """There are requests to send."""
-        self._work.set()
+        """There may be requests to send."""
+        if self._nursery is not None and not self._is_asking:
+            self._is_asking = True
+            self._nursery.start_soon(self._request)
 
     def stop(self) -> None:
         """Leave in peace within the close timeout, or at once where nothing is open yet."""
-        self._stopping.set()
+        self._is_stopping = True
         if not self.is_open:
             self._scope.cancel()
+        elif self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     async def run(self) -> TrioexError | None:
         """Open the connection and hold it until it ends. A connection runs once.
@@ -186,6 +200,12 @@ class Connection:
         self.batches += 1
         self.has_data = self.has_data or self._subscriptions.settled
         self._held_up += 1
+        latency = self._latency
+        if latency is not None:
+            countdown = latency.countdown = latency.countdown - 1
+            if countdown < 0 or batch.received > latency.due:
+                environment = self._config.environment
+                batch = latency.stamp(batch, environment.time_ns(), environment.perf_ns)
         try:
             await self._deliver(self, batch)
         finally:
@@ -198,20 +218,22 @@ class Connection:
         self._owner.on_open()
         socket.tell_loss(self._lose)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._request, socket)
+            self._nursery, self._socket = nursery, socket
+            if self._is_stopping:
+                nursery.cancel_scope.cancel()
+            self.wake()
             nursery.start_soon(self._keep_alive, socket)
-            nursery.start_soon(self._watch, socket)
-            nursery.start_soon(self._age)
-            nursery.start_soon(self._watch_data)
-            await self._stopping.wait()
+            if (lifetime := self._owner.lifetime) is not None:
+                nursery.start_soon(self._age, lifetime)
+            if (patience := self._config.data_timeout) is not None:
+                nursery.start_soon(self._watch_data, patience)
+            try:
+                await socket.wait_closed()
+            except ConnectionLost as error:
+                self._fail(error)
+            finally:
+                self._nursery = None
             nursery.cancel_scope.cancel()
-
-    async def _watch(self, socket: WebSocket) -> None:
-        try:
-            await socket.wait_closed()
-        except ConnectionLost as error:
-            self._fail(error)
-        self._stopping.set()
 
     def _fail(self, reason: TrioexError) -> None:
         """The connection is lost: tell it now, clear away after."""
@@ -224,22 +246,23 @@ class Connection:
         self._fail(reason)
         return self._owner.leisure
 
-    async def _age(self) -> None:
-        lifetime = self._owner.lifetime
-        if lifetime is not None:
-            await trio.sleep(lifetime)
-            self._owner.on_aged()
+    async def _age(self, lifetime: float) -> None:
+        await trio.sleep(lifetime)
+        self._owner.on_aged()
 
-    async def _request(self, socket: WebSocket) -> None:
+    async def _request(self) -> None:
         """Send what the subscriptions want, batched by whoever woke us in the same moment."""
+        assert self._socket is not None
         while self.is_open:  # once it is lost, what is wanted is the next connection's to ask for
-            self._work = trio.Event()
-            for request in self._subscriptions.requests(self._config.environment.time_ns()):
+            requests = self._subscriptions.requests(self._config.environment.time_ns())
+            if not requests:
+                break
+            for request in requests:
                 await self._bucket.take()
-                if not await self._send(socket, request.text):
+                if not await self._send(self._socket, request.text):
                     return
                 self._subscriptions.sent(request, trio.current_time())
-            await self._work.wait()
+        self._is_asking = False
 
     async def _keep_alive(self, socket: WebSocket) -> None:
         """Ping at the venue's interval, and call a peer dead that answers nothing.
@@ -254,6 +277,9 @@ class Connection:
             await trio.sleep_until(asked + interval)
             asked = trio.current_time()
             ping = self._venue.ping(self._config.environment.time_ns())
+            # A pong that comes so late that it may be of either ping is not measured.
+            now = self._config.environment.perf_ns()
+            self._pinged = now if self._pinged is None else None
             with trio.move_on_after(patience) as sending:
                 if not await self._send(socket, ping):
                     return
@@ -263,11 +289,8 @@ class Connection:
                 self._fail(PeerSilent(f"{shown(self.url)}: silent for {patience:g} s after a ping"))
                 self._scope.cancel()  # no goodbye to somebody who does not listen
 
-    async def _watch_data(self) -> None:
+    async def _watch_data(self, patience: float) -> None:
         """Call a peer dead that answers pings and brings no push of what it confirmed."""
-        patience = self._config.data_timeout
-        if patience is None:
-            return
         time_ns = self._config.environment.time_ns
         began = time_ns()
         while True:
@@ -284,6 +307,6 @@ class Connection:
     async def _send(self, socket: WebSocket, text: str) -> bool:
         try:
             await socket.send(text)
-        except ConnectionLost:  # `_watch` says why
+        except ConnectionLost:  # `_hold` says why
             return False
         return True

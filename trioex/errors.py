@@ -17,6 +17,7 @@ and Failed mean the other side did.
     │   ├── FrameError                        the peer broke RFC 6455
     │   └── PeerSilent                        nothing was heard within the deadline
     ├── BookNotLive                           an order book that is not known to be true was read
+    ├── BookArgumentError       (ValueError)  an order book was asked for what cannot be
     ├── AuthenticationFailed                  the exchange does not accept who we say we are
     ├── DecodeError             (ValueError)  a frame that is not what its channel promises
     ├── RecordingError          (ValueError)  a recording that cannot be read
@@ -37,6 +38,7 @@ from .urls import shown
 __all__ = [
     "AuthenticationFailed",
     "BindingError",
+    "BookArgumentError",
     "BookNotLive",
     "ChannelError",
     "ConfigError",
@@ -185,6 +187,10 @@ class AuthenticationFailed(TrioexError):
 
 class BookNotLive(TrioexError):
     """An order book was read while it was not known to be the exchange's."""
+
+
+class BookArgumentError(TrioexError, ValueError):
+    """An order book was asked for what cannot be: -1 levels, a side that is none."""
 
 
 class DecodeError(TrioexError, ValueError):

@@ -57,10 +57,10 @@ class FrameChannel(Generic[S]):
         self._on_half = on_half
         self._sieve = sieve
         self._half_told = False
-        self._batches: deque[tuple[S, Batch]] = deque()
-        # Of all that is not routed, the one being routed first. A sieve makes batches smaller;
-        # what it leaves is counted as it came.
-        self._costs: deque[int] = deque()
+        # A sieve makes batches smaller; what it leaves is counted as it came.
+        self._batches: deque[tuple[S, Batch, int]] = deque()
+        self._routing = 0
+        """What the batch costs that is being routed; 0 while none is."""
         self._arrival = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -72,7 +72,7 @@ class FrameChannel(Generic[S]):
     @property
     def is_empty(self) -> bool:
         """Whether everything that was sent has been routed."""
-        return not self._costs
+        return not (self._batches or self._routing)
 
     async def send(self, source: S, batch: Batch) -> None:
         """Hand over one batch; waits only at the bound. Cancelled while waiting, it sends nothing.
@@ -90,15 +90,14 @@ class FrameChannel(Generic[S]):
         else:
             self._unsieved += 1
         bytes_ = cost(batch)
-        self._costs.append(bytes_)
         self.waiting += bytes_
         self.peak = max(self.peak, self.waiting)
+        self._batches.append((source, batch, bytes_))
         if self.waiting * 2 < self._bound:
             self._half_told = False
         elif not self._half_told:
             self._half_told = True
             self._on_half(self.waiting)
-        self._batches.append((source, batch))
         if self._arrival:
             self._arrival.unpark()
 
@@ -109,7 +108,7 @@ class FrameChannel(Generic[S]):
         newest = min(self._unsieved, len(self._batches))
         self._unsieved = 0
         for index in range(-newest, 0):
-            source, batch = self._batches[index]
+            source, batch, _ = self._batches[index]
             self._sieve(batch, source)
 
     async def receive(self) -> tuple[S, Batch]:
@@ -119,11 +118,13 @@ class FrameChannel(Generic[S]):
             if self._closed:
                 raise trio.EndOfChannel
             await self._arrival.park()
-        return self._batches.popleft()
+        source, batch, self._routing = self._batches.popleft()
+        return source, batch
 
     def routed(self) -> None:
         """The batch that was received last was routed to its end: its bytes are room again."""
-        self.waiting -= self._costs.popleft()
+        self.waiting -= self._routing
+        self._routing = 0
         self._room.unpark_all()
 
     def close(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Self
 
 import trio
 
+from .config import Fetch
 from .errors import HttpError
 from .urls import shown
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient  # loaded by the first GET: it takes a tenth of a second
 
-__all__ = ["Http"]
+__all__ = ["Http", "bounded"]
 
 _SILENCE = 10.0
 """Seconds that one step, be it to connect or to read a part, may take."""
@@ -20,8 +24,20 @@ _DEADLINE = 30.0
 """Seconds for all of it: a body that trickles in is never silent, and never ends."""
 _CLOSE_S = 1.0
 """Seconds that closing may take; after a cancellation, too."""
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 _LARGEST = 16 << 20
 """Bytes; the largest body we expect is MEXC's instrument list, 1.6 MB."""
+
+
+def bounded(fetch: Fetch) -> Fetch:
+    """A `fetch` of somebody else's with a deadline: nothing may wait for an answer for ever."""
+
+    async def get(url: str) -> bytes:
+        with trio.move_on_after(_DEADLINE):
+            return await fetch(url)
+        raise HttpError(f"GET {shown(url)} was not answered within {_DEADLINE:g} s")
+
+    return get
 
 
 class Http:
@@ -70,10 +86,12 @@ class Http:
         try:
             async with self._client.stream("GET", url) as response:
                 if not response.is_success:
+                    wait = _retry_after(response.headers)
+                    asks = "" if wait is None else f"; it asks to wait {wait:g} s"
                     raise HttpError(
-                        f"GET {shown(url)} was answered with HTTP {response.status_code}",
+                        f"GET {shown(url)} was answered with HTTP {response.status_code}{asks}",
                         response.status_code,
-                        _seconds(response.headers.get("retry-after")),
+                        wait,
                     )
                 async for part in response.aiter_bytes():
                     body += part
@@ -87,8 +105,13 @@ class Http:
             raise HttpError(f"GET {shown(url)} failed: {error or type(error).__name__}") from error
 
 
-def _seconds(header: str | None) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, or the date less the server's own: our clock may go otherwise."""
+    value = headers.get("retry-after", "")
+    if _SECONDS.fullmatch(value):
+        return float(value)
     try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
+        until, now = (parsedate_to_datetime(each) for each in (value, headers.get("date", "")))
+        return max(0.0, until.timestamp() - now.timestamp())
+    except (ValueError, OverflowError):
         return None

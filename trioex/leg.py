@@ -23,8 +23,6 @@ from .subscriptions import Outcome, Subscriptions
 
 __all__ = ["Leg", "LegOwner", "LegStatistics"]
 
-_log = logging.getLogger("trioex.leg")
-
 _AGED = 0.98
 """Of the venue's greatest age a connection is replaced at the latest; earlier by up to as much
 again, so that many do not go at once."""
@@ -127,6 +125,7 @@ class Leg:
         self.subscriptions = Subscriptions(venue, partial(owner.patience, self))
         self._venue = venue
         self._config = config
+        self._logger = config.logger("trioex.leg")
         self._owner = owner
         self._deliver = deliver
         self._dial = dial
@@ -303,7 +302,7 @@ class Leg:
         # An end that will not be mended is told to the owner; as a warning it would be news of
         # what was asked for.
         level = logging.WARNING if self._config.reconnect else logging.DEBUG
-        _log.log(level, "%s leg %d: %s", self._venue.exchange, self.number, reason)
+        self._logger.log(level, "%s leg %d: %s", self._venue.exchange, self.number, reason)
 
     # What its connection tells and asks
 

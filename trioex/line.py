@@ -12,7 +12,6 @@ drops the copies.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Protocol
@@ -53,7 +52,7 @@ class Starter:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+        self._waiting: list[Callable[[], Awaitable[None]]] = []
 
     def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start a task behind those that were asked for before."""
@@ -65,7 +64,7 @@ class Starter:
         while self._waiting:
             self._nursery.start_soon(self._waiting[0])
             await trio.lowlevel.checkpoint()
-            self._waiting.popleft()
+            del self._waiting[0]
 
 
 class LineOwner(Protocol):
@@ -148,9 +147,8 @@ class Line:
         self._dial = dial
         self._take_number = take_number
         self._topics: dict[str, Topic] = {}
-        self._confirmed: set[str] = set()
-        self._proven: set[str] = set()
-        """Names of topics that the exchange confirmed once."""
+        self._proven: dict[str, bool] = {}
+        """Names of topics that the exchange confirmed once, and whether it is so now."""
         self._legs: list[Leg] = []
         self._starter: Starter | None = None
         self._broken_at: int | None = None
@@ -192,7 +190,7 @@ class Line:
 
     def is_confirmed(self, topic: Topic) -> bool:
         """Whether the exchange confirmed a topic on a leg that is connected."""
-        return topic.name in self._confirmed
+        return self._proven.get(topic.name, False)
 
     def statistics(self) -> LineStatistics:
         """Return an immutable snapshot."""
@@ -200,7 +198,7 @@ class Line:
             self.number,
             self.is_open,
             len(self),
-            len(self._confirmed),
+            sum(self._proven.values()),
             self._past[0] + sum(leg.connections for leg in self._legs),
             self._past[1] + sum(leg.statistics().answers for leg in self._legs),
             tuple(leg.statistics() for leg in self._legs),
@@ -214,7 +212,7 @@ class Line:
         for leg in self._active:
             leg.want(topic)
             if leg.is_open and leg.subscriptions.is_confirmed(topic):
-                self._confirmed.add(topic.name)  # its unsubscribe had not been sent
+                self._proven[topic.name] = True  # its unsubscribe had not been sent
         if len(self._active) > 1:
             self._owner.on_copies([topic])
         self._keep_spares()
@@ -222,8 +220,7 @@ class Line:
     def unwant(self, topic: Topic) -> None:
         """Unsubscribe."""
         self._topics.pop(topic.name, None)
-        self._confirmed.discard(topic.name)
-        self._proven.discard(topic.name)
+        self._proven.pop(topic.name, None)
         for leg in self._legs:
             leg.unwant(topic)
             self._check(leg)  # it may have been the last that was waited for
@@ -397,10 +394,10 @@ class Line:
         confirmed = [leg.subscriptions for leg in self._active if leg.is_open]
         gone = [
             self._topics[name]
-            for name in self._confirmed
-            if not any(each.is_confirmed(self._topics[name]) for each in confirmed)
+            for name, is_confirmed in self._proven.items()
+            if is_confirmed and not any(each.is_confirmed(self._topics[name]) for each in confirmed)
         ]
-        self._confirmed.difference_update(topic.name for topic in gone)
+        self._proven.update((topic.name, False) for topic in gone)
         self._owner.on_unconfirmed(gone)
 
     def on_outcomes(self, leg: Leg, outcomes: list[Outcome]) -> None:
@@ -413,10 +410,9 @@ class Line:
                 continue  # refused here, carried there: the binding lives
             if outcome.reason is None:
                 self._owner.on_leg_joined(leg.number, outcome.topic)
-                if leg.role == "spare" or name in self._confirmed:
+                if leg.role == "spare" or self._proven.get(name, False):
                     continue
-                self._confirmed.add(name)
-                self._proven.add(name)
+                self._proven[name] = True
             self._owner.on_outcome(self, outcome)
         self._check(leg)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from functools import partial
@@ -33,6 +34,7 @@ from .channels import (
 )
 from .config import ErrorPolicy, ExchangeConfig, OverflowPolicy, WebSocketConfig, choice
 from .errors import BindingError, ConfigError, ConnectFailed, ManagerClosed, TrioexError
+from .errors import SubscriptionRefused as Refused
 from .events import (
     BookStateChanged,
     ChannelLive,
@@ -47,7 +49,9 @@ from .exchanges import Venue, open_venue
 from .exchanges.base import BookPlan, Control, Topic
 from .frames import Batch
 from .handoff import FrameChannel
-from .http import Http
+from .http import Http, bounded
+from .instrumentation import FastLogger
+from .instrumentation.latency import Latency, LatencyStatistics, Stamped
 from .line import Line, LineStatistics
 from .messages import BookState
 from .orderbook import OrderBook
@@ -57,6 +61,7 @@ from .router import Router, Source
 from .staleness import ChannelState
 from .subscriptions import Outcome
 from .supervisor import Lines
+from .synchroniser import StateChange
 
 __all__ = [
     "BaseWebsocketInterface",
@@ -66,8 +71,6 @@ __all__ = [
     "Unbound",
     "WebSocketManager",
 ]
-
-_log = logging.getLogger("trioex.manager")
 
 ChannelName: TypeAlias = str | PublicChannelType | PrivateChannelType | Channel
 ConnectionHandlers: TypeAlias = Handler | Iterable[Handler]
@@ -130,6 +133,7 @@ class ManagerStatistics:
         lines: one each connection.
         bindings: by `str(binding)`, in the order of binding.
         books: one each order book that is kept.
+        latency: where the time went; None where it is not measured.
     """
 
     frames: int
@@ -143,6 +147,7 @@ class ManagerStatistics:
     lines: tuple[LineStatistics, ...]
     bindings: tuple[tuple[str, BindingStatistics], ...]
     books: tuple[BookStatistics, ...]
+    latency: LatencyStatistics | None
 
     @property
     def answers(self) -> int:
@@ -189,21 +194,32 @@ class WebSocketManager(BaseWebsocketInterface):
         assert config.exchange is not None
         self._venue = open_venue(config.exchange, config.market)
         self._state = _State.NEW
-        self._router = Router(self._venue, config.number_type, self._on_gap)
+        self._log = config.logger("trioex.manager")
+        self._router = Router(
+            self._venue, config.number_type, self._on_gap, log=config.logger("trioex.router")
+        )
         self._channel = FrameChannel[Source](
             config.frame_channel_bytes, self._on_half, self._router.sieve
         )
+        self._latency = config.latency if isinstance(config.latency, Latency) else None
         deliver = self._channel.send if config.handoff == "channel" else self._deliver
         self._lines = Lines(self._venue, config, self, deliver)
         self._http = Http()
         rest = Rest(
             config.rest_url or self._venue.rest_url,
             self._venue.rest_rules,
-            config.fetch or self._http.fetch,
+            bounded(config.fetch) if config.fetch is not None else self._http.fetch,
             config.classify,
         )
         self._registry = Registry(
-            self._venue, config, self._router, self._lines, rest, on_resolved=self._check_ready
+            self._venue,
+            config,
+            self._router,
+            self._lines,
+            rest,
+            on_resolved=self._check_ready,
+            on_channel=self._on_channel,
+            is_behind=lambda: self.is_behind,
         )
         self._books = self._router.books = Books(
             self._venue,
@@ -211,13 +227,20 @@ class WebSocketManager(BaseWebsocketInterface):
             rest,
             renew=self._registry.renew,
             publish=self._router.seed,
+            is_behind=lambda: self.is_behind,
             on_state=self._on_book,
+            on_given_up=self._on_no_book,
         )
         self._listeners: list[Binding[ConnectionEvent]] = []
         self._room = trio.lowlevel.ParkingLot()
         self._ready = trio.Event()
         self._ending = trio.Event()
         self._closed = trio.Event()
+        self._waited_for: str | None = None
+        """The channel behind which all that waits has come to wait; None when nothing does."""
+        self._due = math.inf, math.inf
+        """When requests, and messages that wait for a copy, are looked at next."""
+        self._deadline = math.inf
         self._failure: TrioexError | None = None
         self._last_failure = ""
         self._context: contextlib.AbstractAsyncContextManager[None] | None = None
@@ -294,7 +317,7 @@ class WebSocketManager(BaseWebsocketInterface):
         binding = self._registry.make(
             parsed,
             handler,
-            label=str(parsed),
+            label=channel if type(channel) is str else str(parsed),
             parameters=Parameters(
                 depth=depth,
                 interval=interval,
@@ -345,16 +368,39 @@ class WebSocketManager(BaseWebsocketInterface):
         self._listeners.append(binding)
         return binding
 
-    def book(self, symbol: str) -> OrderBook:
+    def book(
+        self,
+        symbol: str | Channel,
+        *,
+        depth: int | None = None,
+        speed: str | None = None,
+        source: BookSource | str | None = None,
+    ) -> OrderBook:
         """The order book of a symbol that is bound, to be read at any time while it is LIVE.
 
+        Args:
+            symbol: `BTCUSDT`, or the channel `spot.orderbook.BTCUSDT`.
+            depth, speed, source: as given to `bind`, where several books of the symbol are
+                kept; without them it is the one that was bound first.
+
         Raises:
-            BindingError: no book of this symbol is kept.
+            BindingError: no such book is kept, or the channel is not of a book.
         """
-        for book in self._books:
-            if book.symbol == symbol:
-                return book
-        raise BindingError(f"no book of {symbol!r} is kept; bind 'spot.orderbook.{symbol}'")
+        if isinstance(symbol, Channel) or "." in symbol:
+            channel = Channel.parse(symbol)
+            if channel.type is not PublicChannelType.ORDERBOOK or channel.symbol is None:
+                raise BindingError(f"{str(channel)!r} is not the channel of one symbol's book")
+            symbol = channel.symbol
+        chosen = Parameters(
+            depth=depth, speed=speed, source=None if source is None else _source(source)
+        )
+        book = self._books.find(symbol, chosen)
+        if book is None:
+            given = "".join(f", {name}={value!r}" for name, value in chosen.given().items())
+            raise BindingError(
+                f"no book of {symbol!r}{given} is kept; bind 'spot.orderbook.{symbol}'{given}"
+            )
+        return book
 
     @property
     def books(self) -> tuple[OrderBook, ...]:
@@ -393,15 +439,20 @@ class WebSocketManager(BaseWebsocketInterface):
         self._state = _State.RUNNING
         try:
             await self._run(task_status)
+            self._registry.give_up()
+            await self._flush_log()
         finally:
             self._state = _State.CLOSED
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
             self._registry.give_up()
+            self._books.end()
             self._closed.set()
         if self._failure is not None:
             raise self._failure
 
     async def _run(self, task_status: trio.TaskStatus[WebSocketManager]) -> None:
+        now = trio.current_time()
+        self._due = now + self.config.subscribe_timeout / 2, now + _WATCH_COPIES_S
         async with self._http, trio.open_nursery() as bindings:
             self._registry.start(bindings)
             async with trio.open_nursery() as router:
@@ -409,36 +460,57 @@ class WebSocketManager(BaseWebsocketInterface):
                 async with trio.open_nursery() as lines:
                     self._lines.start(lines)
                     self._books.start(lines)
-                    lines.start_soon(self._expire_requests)
-                    lines.start_soon(self._watch, ending := trio.CancelScope())
                     await self._wait_ready()
                     if self._failure is None:
                         task_status.started(self)
-                    await self._ending.wait()
+                    await self._tend(self._ending)
                     self._state = _State.ENDING
-                    deadline = trio.current_time() + self.config.close_timeout
-                    bindings.cancel_scope.deadline = deadline
+                    self._deadline = trio.current_time() + self.config.close_timeout
+                    bindings.cancel_scope.deadline = self._deadline
                     self._registry.wind_up()
                     self._books.stop()
                     self._lines.stop()
-                    ending.cancel()
                 self._channel.close()
             self._registry.end(ManagerClosed(f"{self!r} ended before the exchange confirmed it"))
 
+    async def _flush_log(self) -> None:
+        """Let a log that writes later write what the end had to tell, too."""
+        if isinstance(self._log, FastLogger):
+            with trio.move_on_at(self._deadline):
+                await self._log.flush()
+
     async def _wait_ready(self) -> None:
         timeout = self.config.connect_timeout
-        with trio.move_on_after(timeout):
-            await self._ready.wait()
+        await self._tend(self._ready, trio.current_time() + timeout)
         if not self._ready.is_set() and not any(line.is_open for line in self._lines):
             self._end(ConnectFailed(f"no connection within {timeout:g} s: {self._last_failure}"))
 
-    async def _expire_requests(self) -> None:
+    async def _tend(self, event: trio.Event, deadline: float = math.inf) -> None:
+        """Wait for an event, at most until `deadline`, and do what is to be done meanwhile.
+
+        What runs now and then needs no task of its own: of managers there may be many.
+        """
+        while not event.is_set() and trio.current_time() < deadline:
+            with trio.move_on_at(min(deadline, *self._due)):
+                await event.wait()
+            now, (expire, copies) = trio.current_time(), self._due
+            if now >= expire:
+                expire = now + self.config.subscribe_timeout / 2
+                self._expire_requests()
+            if now >= copies:
+                copies = now + _WATCH_COPIES_S
+                self._expire_copies()
+            self._due = expire, copies
+
+    def _expire_requests(self) -> None:
         """Ask again for what is not answered; never while answers may wait behind a handler."""
-        while not self._ending.is_set():
-            with trio.move_on_after(self.config.subscribe_timeout / 2):
-                await self._ending.wait()
-            if not self._channel.waiting:
-                self._lines.expire()
+        if not self._channel.waiting:
+            self._lines.expire()
+
+    def _expire_copies(self) -> None:
+        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
+        if not self.is_behind:
+            self._router.expire(self.config.environment.time_ns())
 
     def rotate(self) -> None:
         """Replace every connection by a new one, make before break.
@@ -447,19 +519,6 @@ class WebSocketManager(BaseWebsocketInterface):
         """
         self._check_open()
         self._lines.rotate()
-
-    async def _watch(self, scope: trio.CancelScope) -> None:
-        with scope:
-            async with trio.open_nursery() as watches:
-                watches.start_soon(self._registry.watch, self._on_channel, lambda: self.is_behind)
-                watches.start_soon(self._watch_copies)
-
-    async def _watch_copies(self) -> None:
-        """Let go what waits for a copy while nothing comes; what was read may yet be the copy."""
-        while True:
-            await trio.sleep(_WATCH_COPIES_S)
-            if not self.is_behind:
-                self._router.expire(self.config.environment.time_ns())
 
     def _on_channel(self, topic: Topic, state: ChannelState, silent: int) -> None:
         channel = str(topic.channel)
@@ -550,16 +609,16 @@ class WebSocketManager(BaseWebsocketInterface):
 
     def on_outcome(self, line: Line, outcome: Outcome) -> None:
         """Confirm or fail the bindings of one subscription."""
-        level = logging.ERROR if outcome.is_final else logging.WARNING
-        for error in self._registry.on_outcome(outcome):
-            _log.log(level, "%s", error)
+        errors = self._registry.on_outcome(outcome)
+        self._tell_refused(line.number, errors, is_final=outcome.is_final)
+
+    def _tell_refused(self, line: int, errors: Iterable[Refused], *, is_final: bool) -> None:
+        level = logging.ERROR if is_final else logging.WARNING
+        for error in errors:
+            self._log.log(level, "%s", error)
             self.on_event(
                 SubscriptionRefused(
-                    *self._whose(line.number),
-                    error.channel,
-                    error.reason,
-                    error.code,
-                    outcome.is_final,
+                    *self._whose(line), error.channel, error.reason, error.code, is_final
                 )
             )
         self._check_ready()
@@ -620,13 +679,28 @@ class WebSocketManager(BaseWebsocketInterface):
 
     async def _route_batches(self) -> None:
         channel = self._channel
+        measures = self._latency is not None
         while True:
             try:
                 source, batch = await channel.receive()
             except trio.EndOfChannel:
                 return
-            await self._route(source, batch)
+            if measures and isinstance(batch, Stamped):
+                await self._route_measured(source, batch)
+            else:
+                await self._route(source, batch)
             channel.routed()
+            if not channel.waiting:
+                self._waited_for = None
+
+    async def _route_measured(self, source: Source, batch: Stamped) -> None:
+        """Route a batch, and measure its last message."""
+        batch.probe.taken = batch.probe.perf_ns()
+        last = self._router.take_last(batch)
+        await self._route(source, batch)
+        if last is not None and self._router.feed_measured(last, batch, source):
+            self._sieved(iter(()), batch, source)
+            await self._wait_room()
 
     async def _route(self, source: Source, batch: Batch) -> None:
         if isinstance(source, _Turn):
@@ -650,13 +724,33 @@ class WebSocketManager(BaseWebsocketInterface):
         if not self._channel.is_empty:
             await self._channel.send(source, batch)
             return
+        if self._latency is not None and isinstance(batch, Stamped):
+            self._deliver_measured(source, batch)
+            return
         frames = self._router.begin(batch.frames)
         if self._router.feed(frames, batch.text, batch.received, source):
             rest = list(frames)
             self._router.frames -= len(rest)
-            size = sum(map(len, rest))
-            self._channel.is_sieving = True
-            self._channel.send_nowait(source, Batch(batch.text, rest, batch.received, size))
+            self._leave(source, Batch(batch.text, rest, batch.received, 0))
+
+    def _deliver_measured(self, source: Source, batch: Stamped) -> None:
+        """The same, and measure the last message."""
+        last = self._router.take_last(batch)
+        frames = self._router.begin(batch.frames)
+        if self._router.feed(frames, batch.text, batch.received, source):
+            rest = list(frames)
+            self._router.frames -= len(rest)
+            if last is not None:
+                rest.append(last)
+            self._leave(source, attrs.evolve(batch, frames=rest))
+        elif last is not None and self._router.feed_measured(last, batch, source):
+            self._leave(source, attrs.evolve(batch, frames=[]))
+
+    def _leave(self, source: Source, batch: Batch) -> None:
+        """Leave the rest of a batch to the router's task, which waits for room."""
+        self._channel.is_sieving = True
+        batch = attrs.evolve(batch, size=sum(map(len, batch.frames)))
+        self._channel.send_nowait(source, batch)
 
     async def _wait_room(self) -> None:
         full = self._router.full
@@ -665,6 +759,7 @@ class WebSocketManager(BaseWebsocketInterface):
             if queue is None or not queue.is_full:
                 full.pop()
                 continue
+            self._waited_for = full[-1].label
             queue.on_room = self._room.unpark_all
             await self._room.park()
         self._channel.is_sieving = False
@@ -672,15 +767,22 @@ class WebSocketManager(BaseWebsocketInterface):
     def _on_gap(self, channel: Channel, first: int, last: int) -> None:
         self.on_event(Gap(*self._whose(-1), str(channel), first, last))
 
-    def _on_book(self, plan: BookPlan, book: OrderBook, before: BookState) -> None:
-        state = book.state
-        level = logging.WARNING if state is BookState.GAP else logging.DEBUG
-        _log.log(level, "%s is %s: %s", plan.channel, state.name, book.reason)
+    def _on_book(self, plan: BookPlan, change: StateChange) -> None:
+        state, before = change.state, change.before
+        is_bad = state is BookState.GAP or state is before
+        level = logging.WARNING if is_bad else logging.DEBUG
+        self._log.log(level, "%s is %s: %s", plan.channel, state.name, change.reason)
+        if state is BookState.LIVE:
+            self._registry.on_live(plan.topic)
         self.on_event(
             BookStateChanged(
-                *self._whose(-1), str(plan.channel), state, before, book.reason, book.version
+                *self._whose(-1), str(plan.channel), state, before, change.reason, change.version
             )
         )
+
+    def _on_no_book(self, plan: BookPlan, reason: str) -> None:
+        errors = self._registry.refuse_books(plan.topic, reason)
+        self._tell_refused(-1, errors, is_final=True)
 
     def _whose(self, line: int) -> tuple[ExchangeEnum, str, int, int]:
         """What every event begins with."""
@@ -692,7 +794,7 @@ class WebSocketManager(BaseWebsocketInterface):
         self.on_event(
             SlowConsumer(
                 *self._whose(-1),
-                full[0].label if full else None,
+                full[0].label if full else self._waited_for,
                 waiting,
                 self.config.frame_channel_bytes,
             )
@@ -715,6 +817,7 @@ class WebSocketManager(BaseWebsocketInterface):
             lines=tuple(line.statistics() for line in self._lines),
             bindings=tuple((str(each), each.statistics()) for each in self._registry.bindings),
             books=self._books.statistics(),
+            latency=None if self._latency is None else self._latency.statistics(),
         )
 
     async def process_test_message(self, raw: str | bytes | None = None) -> int:
@@ -803,6 +906,8 @@ def _websocket_config(config: object) -> WebSocketConfig:
             "config.exchange is missing: use ExchangeConfig(exchange=…).websocket, "
             "or WebSocketConfig(exchange=…)"
         )
+    if config.latency is True:
+        return attrs.evolve(config, latency=Latency())  # one of its own
     return config
 
 

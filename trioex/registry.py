@@ -7,7 +7,6 @@ takes nothing away: the exchange refuses what it no longer has.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,6 +25,7 @@ from .errors import (
     UnknownSymbol,
 )
 from .exchanges.base import Instruments, Topic, Venue
+from .orderbook import OrderBook
 from .rest import Rest
 from .router import Router
 from .staleness import ChannelState, Staleness
@@ -34,10 +34,11 @@ from .supervisor import Lines
 
 __all__ = ["Registry"]
 
-_log = logging.getLogger("trioex.registry")
-
 _LIST_COUNTS = 60.0
 """Seconds for which a fetched list, or the failure to fetch one, stands."""
+
+_NONE_GIVEN = Parameters()
+"""Of nearly all bindings, so one for all of them."""
 
 
 class Registry:
@@ -51,17 +52,23 @@ class Registry:
         lines: Lines,
         rest: Rest,
         on_resolved: Callable[[], None],
+        on_channel: Callable[[Topic, ChannelState, int], None],
+        is_behind: Callable[[], bool],
     ) -> None:
         self._venue = venue
         self._config = config
+        self._log = config.logger("trioex.registry")
+        self._handler_log = config.logger("trioex.router")
         self._router = router
         self._lines = lines
         self._rest = rest
         self._staleness = Staleness(venue, config.stale_after, router.heard)
-        self._confirmed = trio.Event()
+        self._watching: trio.CancelScope | None = None
         self._on_resolved = on_resolved
+        self._on_channel = on_channel
+        self._is_behind = is_behind
         self._bindings: dict[Binding[Any], None] = {}
-        self._by_topic: dict[str, list[Binding[Any]]] = {}
+        self._by_topic: dict[str, tuple[Binding[Any], ...]] = {}
         self._unresolved: list[Binding[Any]] = []
         self._sequence = 0
         self._nursery: trio.Nursery | None = None
@@ -113,13 +120,14 @@ class Registry:
         return Binding(
             channel,
             handler,
-            parameters=parameters or Parameters(),
+            parameters=_NONE_GIVEN if parameters in (None, _NONE_GIVEN) else parameters,
             label=label,
             sequence=self._sequence,
             queue_size=size,
             overflow=policy,
             on_error=errors,
             owner=self,
+            log=self._handler_log,
         )
 
     def add(self, binding: Binding[Any], *, every: bool) -> None:
@@ -136,6 +144,7 @@ class Registry:
             parameters = self._check(channel, binding.parameters)
             self._router.bind_general(channel, parameters, binding.outlet)
             binding.confirm()
+            self._confirm_books()
         else:
             try:
                 self._attach(binding, self._topic(channel, binding.parameters, every=every))
@@ -186,7 +195,7 @@ class Registry:
     def _attach(self, binding: Binding[Any], topic: Topic) -> None:
         binding.topic = topic
         self._router.bind(topic, binding.outlet)
-        self._by_topic.setdefault(topic.name, []).append(binding)
+        self._by_topic[topic.name] = (*self._by_topic.get(topic.name, ()), binding)
         self._lines.want(topic)
         line = self._lines.line_of(topic)
         if line is not None and line.is_confirmed(topic):
@@ -195,6 +204,14 @@ class Registry:
             # Nobody may have held it just now: its unsubscribe had not been sent.
             if not self._staleness.is_confirmed(topic):
                 self._judge(topic)
+
+    def _confirm_books(self) -> None:
+        """Books that are kept from now on have streams that the exchange confirmed before."""
+        for binding, *_ in tuple(self._by_topic.values()):
+            topic = binding.topic
+            line = None if topic is None else self._lines.line_of(topic)
+            if line is not None and topic is not None and line.is_confirmed(topic):
+                self._router.confirmed(topic)
 
     def forget(self, binding: Binding[Any]) -> None:
         """A binding ended: remove its routes, and unsubscribe what nobody else wants."""
@@ -205,10 +222,10 @@ class Registry:
         topic = binding.topic
         if topic is None:
             return
-        others = self._by_topic.get(topic.name, [])
-        if binding in others:
-            others.remove(binding)
-        if not others:
+        others = tuple(b for b in self._by_topic.get(topic.name, ()) if b is not binding)
+        if others:
+            self._by_topic[topic.name] = others
+        else:
             self._by_topic.pop(topic.name, None)
             self._staleness.forget(topic)
             self._lines.unwant(topic)
@@ -232,7 +249,7 @@ class Registry:
             self._judge(outcome.topic)
             self._router.confirmed(outcome.topic)
         errors: dict[Channel, SubscriptionRefused] = {}
-        for binding in list(self._by_topic.get(outcome.topic.name, ())):
+        for binding in self._by_topic.get(outcome.topic.name, ()):
             if outcome.reason is None:
                 binding.confirm()
                 continue
@@ -244,9 +261,29 @@ class Registry:
                 binding.fail(errors[channel])
         return list(errors.values())
 
+    def refuse_books(self, topic: Topic, reason: str) -> list[SubscriptionRefused]:
+        """There is no book that could be kept from a topic: fail those bound to it."""
+        bound = [each for each in self._by_topic.get(topic.name, ()) if each.outlet.of_books]
+        errors: dict[Channel, SubscriptionRefused] = {}
+        for binding in bound:
+            assert binding.channel is not None
+            error = SubscriptionRefused(str(binding.channel), reason)
+            binding.fail(errors.setdefault(binding.channel, error))
+        return list(errors.values())
+
+    def book_of(self, binding: Binding[Any]) -> OrderBook | None:
+        """The order book that a binding reads."""
+        return None if binding.topic is None else self._router.book(binding.topic)
+
+    def on_live(self, topic: Topic) -> None:
+        """The book that is kept from a topic is LIVE."""
+        for binding in self._by_topic.get(topic.name, ()):
+            binding.wake()
+
     def _judge(self, topic: Topic) -> None:
         self._staleness.confirm(topic, self._config.environment.time_ns())
-        self._confirmed.set()
+        if self._watching is None and self._staleness.allowed(topic) is not None:
+            self._start_watch()
 
     def _hint(self, channel: Channel) -> str:
         symbol = channel.symbol
@@ -281,27 +318,30 @@ class Registry:
         topics = [binding.topic for binding in found if binding.topic is not None]
         return self._staleness.state(topics[0]) if topics else ChannelState.PENDING
 
-    async def watch(
-        self, on_change: Callable[[Topic, ChannelState, int], None], is_behind: Callable[[], bool]
-    ) -> None:
+    def _start_watch(self) -> None:
+        if self._nursery is not None and self.is_running:
+            self._watching = trio.CancelScope()
+            self._nursery.start_soon(self._watch, self._watching)
+
+    async def _watch(self, scope: trio.CancelScope) -> None:
         """Tell of channels that fall silent or come back, and ask for the silent ones again.
 
-        Nothing is judged while what was read may wait behind a slow handler.
+        Nothing is judged while what was read may wait behind a slow handler. It ends when nothing
+        is to be judged any more: most channels have no rate.
         """
-        while True:
-            period = self._staleness.period()
-            if period is None:
-                self._confirmed = trio.Event()
-                await self._confirmed.wait()
-                continue
-            await trio.sleep(period)
-            if is_behind():
-                continue
-            now = self._config.environment.time_ns()
-            for topic, state, silent in self._staleness.check(now):
-                if state is ChannelState.STALE:
-                    self.renew(topic)
-                on_change(topic, state, silent)
+        with scope:
+            while (period := self._staleness.period()) is not None:
+                await trio.sleep(period)
+                if not self._is_behind():
+                    self._check_alive()
+            self._watching = None
+
+    def _check_alive(self) -> None:
+        now = self._config.environment.time_ns()
+        for topic, state, silent in self._staleness.check(now):
+            if state is ChannelState.STALE:
+                self.renew(topic)
+            self._on_channel(topic, state, silent)
 
     # Its tasks
 
@@ -320,11 +360,12 @@ class Registry:
             self._nursery.start_soon(binding.run)
 
     def wind_up(self) -> None:
-        """The end begins: nothing is bound and no symbol looked up any more."""
+        """The end begins: nothing is bound, looked up or judged any more."""
         for binding in self._bindings:
             binding.outlet.is_ending = True
-        if self._looking_up is not None:
-            self._looking_up.cancel()
+        for scope in (self._looking_up, self._watching):
+            if scope is not None:
+                scope.cancel()
 
     def end(self, error: ManagerClosed) -> None:
         """Nothing more will come; what waits in queues may still be had."""
@@ -336,7 +377,7 @@ class Registry:
         """The deadline is over, or there is none: say what handlers did not get."""
         for binding in self._bindings:
             if count := binding.give_up():
-                _log.warning("%s ended with %d messages not handled", binding.channel, count)
+                self._log.warning("%s ended with %d messages not handled", binding.channel, count)
 
     # Symbols
 
@@ -362,7 +403,9 @@ class Registry:
                 raise DecodeError("the list is empty")
         except Exception as error:  # noqa: BLE001  a configured `fetch` may raise anything
             reason = str(error) or type(error).__name__
-            _log.warning("the instrument list could not be had, symbols are guessed: %s", reason)
+            self._log.warning(
+                "the instrument list could not be had, symbols are guessed: %s", reason
+            )
             self._otherwise = self._guess
         else:
             known = self._venue.instruments
@@ -387,7 +430,7 @@ class Registry:
         self._on_resolved()
 
     def _fail_unknown(self, binding: Binding[Any], error: UnknownSymbol) -> None:
-        _log.error("%s: %s", binding.channel, error)
+        self._log.error("%s: %s", binding.channel, error)
         binding.fail(error)
 
     def _guess(self, binding: Binding[Any], error: UnknownSymbol) -> None:

@@ -2,11 +2,13 @@
 
 A request counts against its path's weight until `window` seconds after its answer, so that not
 even a network that bunches requests brings more than the limit into any window of the venue's.
-When the venue says that it was too much all the same, everybody waits as long as it asks for.
+When the venue says that it was too much all the same, everybody waits as long as it asks for;
+then one request tries, and only its answer lets the others follow.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -20,30 +22,43 @@ from .exchanges.base import RestRules
 
 __all__ = ["Rest"]
 
+_log = logging.getLogger("trioex.rest")
+
 _AT_ONCE = 50
 """Requests of one path under way."""
 _FORBIDDEN = 403
 """What firewalls say to too many requests, and which otherwise is no reason to try again."""
 _PAUSE_S = 10.0
 _LONGEST_PAUSE_S = 300.0
-_UNDER_WAY_S = 0.01
-"""How often to look while all that counts is still under way."""
-
-
-@attrs.define
-class _Sent:
-    weight: int
-    counts_until: float = math.inf
+"""Of those that we guess: what the venue asks for is never shortened, bans last for days."""
+_TRIAL_S = 10.0
+"""How long the others wait for the one that tries, before another one does."""
 
 
 @attrs.define
 class _Path:
-    """What has been sent to a path, whose turn it is, and how many may be under way."""
+    """What has been sent to a path, whose turn it is, and how many may be under way.
 
-    weight: int
-    sent: deque[_Sent] = attrs.field(factory=deque[_Sent])
+    Attributes:
+        most: requests that may count at a time.
+        under_way: requests without an answer; each counts.
+        counted_until: until when each answered one counts, the first first.
+    """
+
+    most: int
+    under_way: int = 0
+    counted_until: deque[float] = attrs.field(factory=deque[float])
     turn: trio.StrictFIFOLock = attrs.field(factory=trio.StrictFIFOLock)
     at_once: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(_AT_ONCE))
+
+    def free_at(self, now: float) -> float:
+        """When one more may be sent, as far as is known: infinity while all are under way."""
+        counted = self.counted_until
+        while counted and counted[0] <= now:
+            counted.popleft()
+        if self.under_way + len(counted) < self.most:
+            return now
+        return counted[0] if counted else math.inf
 
 
 class Rest:
@@ -62,7 +77,12 @@ class Rest:
         self._classify = classify
         self._paths: dict[str, _Path] = {}
         self._not_before = -math.inf
+        self._pauses = 0
+        """All there were. What was sent before one began says nothing about its end."""
         self._refusals = 0
+        """Pauses since an answer; while there are any, one request at a time tries."""
+        self._news = trio.lowlevel.ParkingLot()
+        """Where those wait whose turn it is; woken when it may have come sooner."""
 
     async def get(self, path: str) -> bytes:
         """GET a path below the venue's REST address. Cancelling it gives up its turn.
@@ -74,46 +94,64 @@ class Rest:
         name = path.partition("?")[0]
         known = self._paths.get(name)
         if known is None:
-            known = self._paths[name] = _Path(self._rules.weight_of(name))
+            most = self._rules.weight // self._rules.weight_of(name)
+            known = self._paths[name] = _Path(max(most, 1))
         async with known.at_once:
-            sent = await self._take_turn(known)
+            await self._take_turn(known)
+            pauses = self._pauses
             try:
                 body = await self._fetch(self._base_url + path)
             except HttpError as error:
-                self._note(error)
+                self._failed(error, pauses)
                 raise
+            else:
+                self._answered(pauses)
             finally:
-                sent.counts_until = trio.current_time() + self._rules.window
-        self._refusals = 0
+                self._ended(known, pauses)
         return body
 
-    def _note(self, error: HttpError) -> None:
-        """Let everybody wait where the venue was asked too much."""
+    async def _take_turn(self, path: _Path) -> None:
+        async with path.turn:
+            while (when := self._free_at(path)) > trio.current_time():
+                with trio.move_on_at(when):
+                    await self._news.park()
+            path.under_way += 1
+            if self._refusals:
+                self._not_before = trio.current_time() + _TRIAL_S
+
+    def _free_at(self, path: _Path) -> float:
+        return max(self._not_before, path.free_at(trio.current_time()))
+
+    def _failed(self, error: HttpError, pauses: int) -> None:
         is_too_much = self._classify(error) is Verdict.RETRY_LATER or error.status == _FORBIDDEN
         if is_too_much:
-            grown = _PAUSE_S * 2.0 ** min(self._refusals, 10)
-            wait = grown if error.retry_after is None else error.retry_after
+            self._pause(error, pauses)
+        elif error.status is not None:
+            self._answered(pauses)
+
+    def _pause(self, error: HttpError, pauses: int) -> None:
+        """Let everybody wait: the venue was asked too much."""
+        now, wait = trio.current_time(), error.retry_after
+        if pauses == self._pauses:
+            # The first of those that were under way: all of them together are one refusal.
+            guess = min(_PAUSE_S * 2.0 ** min(self._refusals, 10), _LONGEST_PAUSE_S)
+            self._pauses += 1
             self._refusals += 1
-            until = trio.current_time() + min(wait, _LONGEST_PAUSE_S)
-            self._not_before = max(self._not_before, until)
+            self._not_before = now + (guess if wait is None else wait)
+            _log.warning("no GET for %.0f s: %s", self._not_before - now, error)
+        elif wait is not None:
+            self._not_before = max(self._not_before, now + wait)
 
-    async def _take_turn(self, path: _Path) -> _Sent:
-        async with path.turn:
-            # There is no event for it: the venue's window moves on, and a pause may grow.
-            while (wait := self._wait(path)) > 0:  # noqa: ASYNC110
-                await trio.sleep(wait)
-            taken = _Sent(path.weight)
-            path.sent.append(taken)
-            return taken
+    def _answered(self, pauses: int) -> None:
+        """The venue answers again, if this was sent after the last pause."""
+        if pauses == self._pauses and self._refusals:
+            self._refusals = 0
+            self._not_before = -math.inf
 
-    def _wait(self, path: _Path) -> float:
-        """Seconds until one more request of a path may be sent, as far as that is known."""
-        now, sent = trio.current_time(), path.sent
-        if now < self._not_before:
-            return self._not_before - now
-        while sent and sent[0].counts_until <= now:
-            sent.popleft()
-        if not sent or sum(each.weight for each in sent) + path.weight <= self._rules.weight:
-            return 0.0
-        first = min(each.counts_until for each in sent)
-        return max(first - now, 1e-6) if first < math.inf else _UNDER_WAY_S
+    def _ended(self, path: _Path, pauses: int) -> None:
+        now = trio.current_time()
+        path.under_way -= 1
+        path.counted_until.append(now + self._rules.window)
+        if pauses == self._pauses and self._refusals:
+            self._not_before = now  # it was given up, or lost, and says nothing: the next one tries
+        self._news.unpark_all()

@@ -13,21 +13,22 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias
 
 import attrs
 
 from .channels import Channel, Parameters, PublicChannelType
-from .config import ErrorPolicy, OverflowPolicy
+from .config import ErrorPolicy, Log, OverflowPolicy
 from .errors import DecodeError, ManagerClosed, QueueOverflow
 from .exchanges.base import BookPlan, Control, Decoder, Skipped, Topic, Venue
 from .frames import Batch
+from .instrumentation.latency import Stamped
 from .merge import Merger
 from .messages import BookSnapshot, MarketMessage, Number
 from .orderbook import OrderBook
+from .speedups import accelerated
 from .synchroniser import Synchroniser
 
 __all__ = ["BookKeeper", "BookQueue", "MessageQueue", "Outlet", "Route", "Router", "Source"]
@@ -203,6 +204,16 @@ class BookQueue(MessageQueue):
         super().close()
 
 
+class OutletOwner(Protocol):
+    """Who has an outlet."""
+
+    def fail(self, error: Exception) -> None:
+        """An exception ends the binding (`unbind`)."""
+
+    def adopt(self, coroutine: Any) -> None:
+        """What a sync handler returned is awaitable."""
+
+
 class Outlet:
     """Where the messages of one binding go: a sync handler, or a queue.
 
@@ -211,23 +222,27 @@ class Outlet:
         put: takes one message; replaced when the outlet closes.
         queue: the queue, or None where `put` is the handler itself.
         on_error: what an exception does.
-        on_failed: called with an exception that ends the binding (`unbind`).
-        on_coroutine: called with what a sync handler returned when it is awaitable.
+        owner: whose it is; None once it is closed.
+        topic: what it is bound to on a route; None for one that takes whatever comes.
         label: for messages to people.
+        log: where a handler that failed is told of.
         is_ending: whether the manager ends: a handler that meets that has done nothing wrong.
         of_books: whether it takes order books, kept from the pushes, instead of these.
+        raised: how often, by the kind of error.
     """
 
     __slots__ = (
         "is_ending",
         "label",
+        "log",
         "of_books",
-        "on_coroutine",
         "on_error",
-        "on_failed",
+        "owner",
         "put",
         "queue",
+        "raised",
         "sequence",
+        "topic",
     )
 
     def __init__(
@@ -237,17 +252,19 @@ class Outlet:
         *,
         label: str,
         on_error: ErrorPolicy,
-        on_failed: Callable[[Exception], None],
-        on_coroutine: Callable[[object], None],
+        owner: OutletOwner | None = None,
         of_books: bool = False,
+        log: Log = _log,
     ) -> None:
+        self.log = log
         self.sequence = sequence
         self.of_books = of_books
         self.label = label
         self.is_ending = False
+        self.raised: dict[str, int] | None = None
         self.on_error = on_error
-        self.on_failed = on_failed
-        self.on_coroutine = on_coroutine
+        self.owner = owner
+        self.topic: Topic | None = None
         self.queue = target if isinstance(target, MessageQueue) else None
         self.put: Put = target.put if isinstance(target, MessageQueue) else target
 
@@ -258,18 +275,36 @@ class Outlet:
         it can bind nothing more ends what it was doing, and is no error.
         """
         if self.is_ending and isinstance(error, ManagerClosed):
-            _log.debug("the handler of %s stopped short: %s", self.label, error)
+            self.log.debug("the handler of %s stopped short: %s", self.label, error)
             return
         if self.on_error is ErrorPolicy.RAISE:
             raise error
-        _log.error("the handler of %s raised", self.label, exc_info=error)
-        if self.on_error is ErrorPolicy.UNBIND:
-            self.on_failed(error)
+        self._tell(error)
+        if self.on_error is ErrorPolicy.UNBIND and self.owner is not None:
+            self.owner.fail(error)
+
+    def on_coroutine(self, coroutine: object) -> None:
+        """A sync handler returned something to await."""
+        if self.owner is not None:
+            self.owner.adopt(coroutine)
+
+    def _tell(self, error: Exception) -> None:
+        """Log the first error of each kind in full, and of the others now and then how many."""
+        if self.raised is None:
+            self.raised = {}
+        kind = type(error).__qualname__
+        count = self.raised[kind] = self.raised.get(kind, 0) + 1
+        if count == 1:
+            self.log.error("the handler of %s raised", self.label, exc_info=error)
+        elif count in (10, 100) or count % 1000 == 0:
+            self.log.error(
+                "the handler of %s raised %s %d times: %s", self.label, kind, count, error
+            )
 
     def close(self) -> None:
         """Deliver nothing more and refer to no handler."""
         self.put = _ignore
-        self.on_failed = self.on_coroutine = _ignore
+        self.owner = None
         if self.queue is not None:
             self.queue.close()
 
@@ -280,7 +315,7 @@ class Route:
 
     Attributes:
         topics: what is bound of the topics that share the key; the last one when none is.
-        bound: who asked for which of them.
+        bound: who asked for them.
         outlets: these and the general ones, in the order of binding.
         readers: those of them that take the book.
         synchroniser: keeps the book, where somebody takes it.
@@ -291,13 +326,19 @@ class Route:
 
     topics: tuple[Topic, ...]
     decode: Decoder
-    bound: dict[Outlet, Topic] = attrs.field(factory=dict["Outlet", Topic])
+    bound: tuple[Outlet, ...] = ()
     outlets: tuple[Outlet, ...] = ()
     readers: tuple[Outlet, ...] = ()
     synchroniser: Synchroniser | None = None
     merger: Merger | None = None
     heard: int = 0
     undecodable: int = 0
+    tell: Callable[[Route, int, int], None] | None = None
+
+    def missing(self, first: int, last: int) -> None:
+        """Versions of its topic are missing; a method, as that is the smallest thing to call."""
+        if self.tell is not None:
+            self.tell(self, first, last)
 
 
 _NUMBERED = frozenset({PublicChannelType.ORDERBOOK_DELTA, PublicChannelType.TRADES})
@@ -359,11 +400,15 @@ class Router:
         venue: Venue,
         number_type: type[Number],
         on_gap: Callable[[Channel, int, int], None],
+        *,
+        log: Log = _log,
     ) -> None:
+        self._log = log
         self.books: BookKeeper | None = None
         self._venue = venue
         self._synchronised: dict[Synchroniser, Route] = {}
         self._on_gap = on_gap
+        self._missing = self._on_missing  # one for all routes
         self._number_type = number_type
         self._key = venue.key
         self._routes: dict[bytes, Route] = {}
@@ -383,17 +428,22 @@ class Router:
         route = self._routes.get(topic.key)
         if route is None:
             route = self._open(topic)
-        route.bound[outlet] = topic
+        outlet.topic = topic
+        route.bound = (*route.bound, outlet)
         self._arrange(route)
         return route
 
     def _arrange(self, route: Route) -> None:
         """See who gets the pushes of a route."""
         if route.bound:
-            route.topics = tuple({topic.name: topic for topic in route.bound.values()}.values())
+            topics = {each.topic.name: each.topic for each in route.bound if each.topic}
+            if topics.keys() != {topic.name for topic in route.topics}:
+                route.topics = tuple(topics.values())
         general = (each.outlet for each in self._general if each.fits(route, self._venue))
         outlets = sorted((*route.bound, *general), key=_by_sequence)
         route.outlets = tuple(each for each in outlets if not each.of_books)
+        if route.outlets == route.bound:
+            route.outlets = route.bound  # as nearly all are: one for both
         route.readers = tuple(each for each in outlets if each.of_books)
         if bool(route.readers) != (route.synchroniser is not None):
             self._arrange_book(route)
@@ -405,6 +455,8 @@ class Router:
             del self._synchronised[route.synchroniser]
             self.books.drop(route.synchroniser)
             route.synchroniser = None
+            if route.merger is not None:
+                route.merger.wants_base = None
             return
         plan = self._venue.book_of(route.topics[0])
         assert plan is not None
@@ -420,6 +472,11 @@ class Router:
         route = self._routes.get(topic.key)
         if route is not None and route.synchroniser is not None:
             route.synchroniser.confirmed()
+
+    def book(self, topic: Topic) -> OrderBook | None:
+        """The book that is kept from a topic."""
+        route = self._routes.get(topic.key)
+        return None if route is None or route.synchroniser is None else route.synchroniser.book
 
     def lost(self, topics: Iterable[Topic], reason: str) -> None:
         """No connection carries these any more, and what they had brought is routed."""
@@ -461,7 +518,7 @@ class Router:
         self._general = [each for each in self._general if each.outlet is not outlet]
         for key, route in list(self._routes.items()):
             if outlet in route.outlets or outlet in route.readers:
-                route.bound.pop(outlet, None)
+                route.bound = tuple(each for each in route.bound if each is not outlet)
                 self._arrange(route)
                 if not (route.outlets or route.readers):
                     del self._routes[key]
@@ -492,13 +549,18 @@ class Router:
     def _merge(self, route: Route) -> None:
         if route.merger is None:
             is_chain = route.topics[0].channel.type is PublicChannelType.ORDERBOOK_DELTA
-            route.merger = Merger(partial(self._on_missing, route), is_chain=is_chain)
+            route.tell = self._missing
+            route.merger = Merger(route.missing, is_chain=is_chain)
         if route.synchroniser is not None:
             route.merger.wants_base = route.synchroniser.wants_base
 
     def _on_missing(self, route: Route, first: int, last: int) -> None:
         """Versions are missing, or begin anew."""
-        self._on_gap(route.topics[0].channel, first, last)
+        channel = route.topics[0].channel
+        if route.outlets or not route.readers:
+            self._on_gap(channel, first, last)
+        if route.readers:
+            self._on_gap(attrs.evolve(channel, type=PublicChannelType.ORDERBOOK), first, last)
         if route.synchroniser is not None and last < first:
             route.synchroniser.restarted()
 
@@ -571,33 +633,38 @@ class Router:
         Raises:
             Exception: what a handler with the policy `raise` raised.
         """
-        routes = self._routes
-        find = self._key
-        leg = source.leg
-        paused = False
+        return _feed(self, frames, text, received, source, self._routes, self._key, source.leg)
+
+    @staticmethod
+    def feed_in_python(
+        router: Router,
+        frames: Iterator[bytes],
+        text: bool,
+        received: int,
+        source: Source,
+        routes: Mapping[bytes, Route],
+        find: Callable[[bytes, bool], bytes | None],
+        leg: int | None,
+    ) -> bool:
+        """What `Router.feed` does, with all it needs at hand; it has a twin in C."""
         for frame in frames:
             key = find(frame, text)
-            try:
-                route = routes[key]  # type: ignore[index]  # None is in no dictionary of bytes
-            except KeyError:
-                if key is None:
-                    self._control(frame, text, source)
+            route = routes.get(key) if key is not None else None
+            if route is None:
+                route = router._miss(key, frame, text, source)
+                if route is None:
                     continue
-                found = self._find(key)
-                if found is None:
-                    self.unrouted += 1
-                    continue
-                route = found
             try:
                 messages = route.decode(frame, received)
             except DecodeError as error:
-                self._undecodable(route, error)
+                router._undecodable(route, error)
                 continue
             route.heard = source.heard = received
             if not messages:
-                self.empty += 1
+                router._skip_empty()
             elif leg is not None and route.merger is not None:
                 messages = route.merger.take(leg, messages)
+            paused = False
             for message in messages:
                 for outlet in route.outlets:  # `_hand_out` written out: a call less a message
                     try:
@@ -605,13 +672,78 @@ class Router:
                     except Exception as error:  # noqa: BLE001  the policy decides
                         outlet.failed(error)
                         continue
-                    if result is not None and self._unusual(outlet, result):
+                    if result is not None and router._unusual(outlet, result):
                         paused = True
-                if route.synchroniser is not None and self._follow(route, message, leg):
+                if route.synchroniser is not None and router._follow(route, message, leg):
                     paused = True
             if paused:
                 return True
         return False
+
+    def _miss(self, key: bytes | None, frame: bytes, text: bool, source: Source) -> Route | None:
+        """What to do with a frame whose key has no route: it may have one now."""
+        if key is None:
+            self._control(frame, text, source)
+            return None
+        found = self._find(key)
+        if found is None:
+            self.unrouted += 1
+        return found
+
+    def _skip_empty(self) -> None:
+        self.empty += 1
+
+    def take_last(self, batch: Stamped) -> bytes | None:
+        """Take the last frame out of a batch, for `feed_measured`; None where it is no push.
+
+        A control frame stays where it is: it may have to be sieved.
+        """
+        frames = batch.frames
+        if not frames or self._key(frames[-1], batch.text) is None:
+            return None
+        return frames.pop()
+
+    def feed_measured(self, frame: bytes, batch: Stamped, source: Source) -> bool:
+        """Route one frame as `feed` does, and count how long it takes.
+
+        Args:
+            frame: from `take_last`, behind all other frames of the batch.
+
+        Returns:
+            True when a queue is full, as `feed` does.
+
+        Raises:
+            Exception: what a handler with the policy `raise` raised.
+        """
+        self.frames += 1
+        probe = batch.probe
+        received, leg, perf_ns = batch.received, source.leg, probe.perf_ns
+        begin = perf_ns()
+        key = self._key(frame, batch.text)
+        assert key is not None
+        route = self._routes.get(key) or self._miss(key, frame, batch.text, source)
+        if route is None:
+            return False
+        try:
+            messages = route.decode(frame, received)
+        except DecodeError as error:
+            self._undecodable(route, error)
+            return False
+        route.heard = source.heard = received
+        newest = messages[-1] if messages else None
+        if newest is None:
+            self.empty += 1
+        elif leg is not None and route.merger is not None:
+            messages = route.merger.take(leg, messages)
+        paused = False
+        decoded = perf_ns()
+        for message in messages:
+            if self._hand_out(message, route.outlets):
+                paused = True
+            if route.synchroniser is not None and self._follow(route, message, leg):
+                paused = True
+        probe.latency.routed(batch, begin, decoded, perf_ns() if messages else None, newest)
+        return paused
 
     def _follow(self, route: Route, message: MarketMessage, leg: int | None) -> bool:
         """Let a book follow a message, and hand it out; whether feeding must pause."""
@@ -645,13 +777,16 @@ class Router:
             known = control.reason in self.skipped or len(self.skipped) < _MOST_REASONS
             reason = control.reason if known else "other"
             self.skipped[reason] = self.skipped.get(reason, 0) + 1
-            _log.debug("skipped a frame: %s", control.reason)
+            self._log.debug("skipped a frame: %s", control.reason)
         source.on_control(control)
 
     def _undecodable(self, route: Route, error: DecodeError) -> None:
         self.undecodable += 1
         route.undecodable += 1
         if route.undecodable == 1:
-            _log.warning("%s; further frames like it are only counted", error)
+            self._log.warning("%s; further frames like it are only counted", error)
         else:
-            _log.debug("%s", error)
+            self._log.debug("%s", error)
+
+
+_feed = accelerated("feed", Router.feed_in_python)

@@ -218,7 +218,7 @@ class Subscriptions:
                 outcomes.append(decide(entry, reason, answer.code))
             elif topic.name in accepted:
                 entry.state = _State.CONFIRMED
-                self._unsettled.discard(topic.name)
+                self._settled(topic.name)
                 entry.attempts = entry.refusals = 0
                 outcomes.append(Outcome(topic))
             else:
@@ -229,8 +229,13 @@ class Subscriptions:
 
     def _refuse(self, entry: _Entry, reason: str, code: int | None = None) -> Outcome:
         del self._entries[entry.topic.name]
-        self._unsettled.discard(entry.topic.name)
+        self._settled(entry.topic.name)
         return Outcome(entry.topic, reason, code)
+
+    def _settled(self, name: str) -> None:
+        self._unsettled.discard(name)
+        if not self._unsettled:
+            self._unsettled = set()  # one that is empty keeps the room it took when it was full
 
     def _put_off(self, entry: _Entry, reason: str, code: int | None = None) -> Outcome:
         entry.state = _State.PUT_OFF

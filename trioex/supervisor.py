@@ -27,7 +27,7 @@ class Lines:
         self._owner = owner
         self._deliver = deliver
         # One for all lines: it keeps addresses and TLS sessions for the next connection.
-        self._dial = config.dial or Dialer(config.ssl_context)
+        self._dial = config.dial or Dialer(config.ssl_context, spin=config.spin)
         self._lines: list[Line] = []
         self._line_of: dict[str, Line] = {}
         self._starter: Starter | None = None

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from scenario import wait_until
 from trio.testing import MockClock
 
 import trioex.simulator
@@ -103,7 +105,29 @@ async def test_the_ladder_fits_the_terminal(
 ) -> None:
     books = make(virtual, console=terminal(height=16))
     await books.run()
-    assert [line[:3] for line in drawn(books.console)].count("ask") == 4
+    lines = drawn(books.console)
+    assert [line[:3] for line in lines].count("ask") == 5
+    assert len(lines) == 16 + 1  # and the cursor's, when it is over
+
+
+@pytest.mark.parametrize("what", ["resize", "continue"])
+async def test_the_picture_begins_anew_where_it_was_moved_or_written_over(
+    what: str, autojump_clock: MockClock, virtual: Environment
+) -> None:
+    books = make(virtual)
+    assert isinstance(books.console.file, io.StringIO)
+    erase = "\x1b[2J"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(books.run)
+        await trio.sleep(4.1)
+        assert erase not in books.console.file.getvalue()
+        if what == "resize":
+            books.console.size = ConsoleDimensions(60, 20)
+        else:
+            signal.raise_signal(signal.SIGCONT)
+        await trio.sleep(0.3)
+        assert books.console.file.getvalue().count(erase) == 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_several_are_a_table(autojump_clock: MockClock, virtual: Environment) -> None:
@@ -172,19 +196,58 @@ async def test_when_all_are_refused_it_ends_with_the_first_reason(
         await make(virtual, "NOUSDT", "NONEUSDT", seconds=None).run()
 
 
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(url: str) -> Any:
+        await trio.sleep(0.1)
+        raise OSError("the network is down")
+
+    config = partial(WebSocketConfig, dial=refuse, fetch=refuse)
+    monkeypatch.setattr("trioex.cli.book.WebSocketConfig", config)
+
+
 async def test_without_any_connection_it_fails_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    no_network: None,
+    autojump_clock: MockClock,
+    virtual: Environment,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    nowhere = partial(WebSocketConfig, url="ws://127.0.0.1:9", rest_url="http://127.0.0.1:9")
-    monkeypatch.setattr("trioex.cli.book.WebSocketConfig", nowhere)
     symbols = [f"C{number}USDT" for number in range(12)]
-    assert await make(Environment(), *symbols, simulate=False, seconds=0.3).run() == 1
-    guessed, *lines = capsys.readouterr().err.splitlines()
-    assert "symbols are guessed" in guessed
-    assert lines[0].startswith("trioex: 0 updates of 12 books in ")
+    books = make(virtual, *symbols, simulate=False, seconds=5)
+    assert await books.run() == 1
+    assert "-  there is no connection:" in drawn(books.console)[3]
+    lines = capsys.readouterr().err.splitlines()
+    lost = [line for line in lines if "lost, trying again" in line]
+    assert len(lost) == 1
+    assert lost[0].endswith("the network is down")
+    (begin,) = (number for number, line in enumerate(lines) if "0 updates of 12 books" in line)
+    lines = lines[begin:]
     assert lines[1].startswith("trioex: there was no connection: ")
     assert lines[2].startswith("trioex: C0USDT was never live: ")
     assert lines[12:] == ["trioex: nor were 2 more"]
+
+
+@pytest.mark.slow
+async def test_without_any_connection_objects_say_why(
+    no_network: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    books = make(Environment(), simulate=False, as_json=True, seconds=None)
+    codes = []
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            codes.append(await books.run())
+
+        nursery.start_soon(run)
+        await wait_until(lambda: bool(books.tallies and books.tallies["BTCUSDT"].outage))
+        signal.raise_signal(signal.SIGINT)
+    assert codes == [130]
+    out, err = capfd.readouterr()
+    (said,) = map(json.loads, out.splitlines())
+    assert (said["symbol"], said["state"], said["bids"]) == ("BTCUSDT", "syncing", None)
+    assert said["reason"].startswith("there is no connection: ")
+    assert said["reason"].endswith("the network is down")
+    assert err.splitlines()[-1] == f"trioex: {said['reason']}"
 
 
 # Without a terminal
@@ -194,7 +257,7 @@ def test_a_line_a_second(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["book", "gateio", "BTCUSDT", "--simulate", "--seconds", "0.5"]) == 0
     out, err = capfd.readouterr()
     first, *_, last = out.splitlines()
-    assert first.startswith("   0.0 s  ")
+    assert first.startswith("   0.0 s  gateio spot BTCUSDT  SYNCING  ")
     assert re.match(r" +\d\.\d s  gateio spot BTCUSDT  LIVE  ", last)
     assert "\x1b" not in out
     assert "gateio connection 0: connected" in err
@@ -210,6 +273,15 @@ def test_json_is_a_line_a_change(capfd: pytest.CaptureFixture[str]) -> None:
         assert (each["type"], each["symbol"], each["state"]) == ("book", "BTCUSDT", "live")
         assert len(each["bids"]) == len(each["asks"]) == 3
         assert each["asks"][0][0] - each["bids"][0][0] == pytest.approx(each["spread"])
+
+
+def test_exact_numbers_are_strings(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--json", "--decimal", "--simulate", "--seconds", "0.9"]
+    assert main(["book", "gateio", "BTCUSDT", *arguments]) == 0
+    said = json.loads(capfd.readouterr().out.splitlines()[-1])
+    bid, ask = said["bids"][0][0], said["asks"][0][0]
+    assert Decimal(said["spread"]) == Decimal(ask) - Decimal(bid)
+    assert isinstance(said["microprice"], str)
 
 
 @pytest.mark.slow
@@ -277,7 +349,7 @@ def test_what_cannot_be_done_is_one_line(
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["book", "--help"]) == 0
     out = capsys.readouterr().out
-    options = "market simulate seconds json levels bars source depth speed"
+    options = "market simulate seconds json decimal levels bars source depth speed"
     assert [option for option in options.split() if f"--{option}" not in out] == []
     assert "trioex book gateio BTCUSDT" in out.partition("Try:")[2].replace("\n", " ")
 

@@ -107,6 +107,14 @@ def test_lines_of_a_pipe_come_out_as_they_come_in() -> None:
     assert process.returncode == 0
 
 
+def test_a_dash_is_stdin(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{TRADE}\n".encode())))
+    assert main(["decode", "-", "--exchange", "gateio"]) == 0
+    assert '"type":"trade"' in capfd.readouterr().out
+
+
 def test_it_ends_quietly_when_nobody_reads_on() -> None:
     process = subprocess.Popen(
         COMMAND,

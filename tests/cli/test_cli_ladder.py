@@ -10,7 +10,7 @@ from trioex import BookState, ConnectFailed, ExchangeEnum
 from trioex.cli.ladder import Drawing, book_line, ladder, progress, row, summary, table
 from trioex.cli.tally import Latency, Tally, Totals
 from trioex.messages import BookSnapshot, Level
-from trioex.orderbook import OrderBook
+from trioex.orderbook import MutableBook, OrderBook
 
 GATEIO = ExchangeEnum.GATEIO
 BIDS = ((99.5, 2.0), (99.25, 1.0), (98.0, 0.5))
@@ -25,9 +25,9 @@ def tally_of(
     number_type: type[float | Decimal] = float,
     p50: float = 3.1,
 ) -> Tally:
-    book = OrderBook(GATEIO, "spot", symbol, number_type=number_type)
-    book.replace(BookSnapshot(GATEIO, "spot", symbol, 5, 6, bids, asks, 17, None))
-    book.mark(BookState.LIVE)
+    book = OrderBook(GATEIO, "spot", symbol, MutableBook(number_type))
+    book._data.replace(BookSnapshot(GATEIO, "spot", symbol, 5, 6, bids, asks, 17, None))
+    book._data.mark(BookState.LIVE)
     return Tally(
         symbol, book, updates=1, was_live=True, rate=21.44, latency=Latency(p50, 2 * p50, p50)
     )
@@ -36,7 +36,7 @@ def tally_of(
 def lost(symbol: str, state: BookState, reason: str) -> Tally:
     tally = tally_of(symbol=symbol)
     assert tally.book is not None
-    tally.book.mark(state, reason)
+    tally.book._data.mark(state, reason)
     return tally
 
 
@@ -147,7 +147,7 @@ def test_a_book_that_is_not_live_has_no_prices_but_a_reason(state: BookState) ->
 
 def test_a_book_that_is_not_there_yet() -> None:
     assert ladder(Tally("BTCUSDT"), Drawing()) == [
-        "BTCUSDT  SYNCING  version -1  0 resyncs",
+        "BTCUSDT  SYNCING  0 resyncs",
         "0.0 updates/s  latency -",
         "no prices: it is not subscribed yet",
     ]
@@ -183,6 +183,20 @@ def test_an_object() -> None:
         "bids": [(99.5, 2.0)],
         "asks": [(100.0, 1.0)],
     }
+
+
+def test_an_object_has_no_digits_that_are_an_accident_of_the_arithmetic() -> None:
+    book = tally_of(bids=((62383.26, 0.7),), asks=((62383.27, 0.1),)).book
+    assert book is not None
+    said = row(book, 1)
+    assert (said["mid"], said["spread"], said["imbalance"]) == (62383.265, 0.01, 0.75)
+    assert len(f"{said['microprice']}") <= 13
+    bid, ask = Decimal("62383.26"), Decimal("62383.270")
+    book = tally_of(((bid, Decimal(1)),), ((ask, Decimal(2)),), number_type=Decimal).book
+    assert book is not None
+    said = row(book, 1)
+    assert (str(said["mid"]), str(said["spread"])) == ("62383.265", "0.010")
+    assert str(said["microprice"]) == "62383.263333333333333"
 
 
 def test_an_object_of_a_book_that_is_not_live() -> None:

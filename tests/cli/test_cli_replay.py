@@ -19,8 +19,17 @@ SESSION, REST = CAPTURE / "ws.txt", CAPTURE / "rest_order_book.txt"
 
 def replayed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     assert main(["replay", str(SESSION), "--exchange", "gateio", "--books", *arguments]) == 0
-    books: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    books: list[dict[str, Any]] = json.loads(out)
+    assert " is SYNCING" not in err
     return books
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[Any], list[str]]:
+    """The books, and what stderr says."""
+    assert main(["replay", *arguments, "--books"]) == 1
+    out, err = capsys.readouterr()
+    return json.loads(out), err.splitlines()
 
 
 def computed() -> dict[str, tuple[int, dict[Decimal, Decimal], dict[Decimal, Decimal]]]:
@@ -87,9 +96,31 @@ def test_without_a_snapshot_a_book_says_what_it_lacks(
 ) -> None:
     empty = tmp_path / "rest.txt"
     empty.write_text("")
-    books = replayed(capsys, "--rest", str(empty))
+    arguments = [str(SESSION), "--exchange", "gateio", "--rest", str(empty)]
+    books, said = failing(capsys, *arguments)
     assert {book["state"] for book in books} == {"syncing"}
-    assert all("404" in book["reason"] and book["best_bid"] is None for book in books)
+    for book in books:
+        assert book["best_bid"] is None
+        assert "GET /api/v4/spot/order_book?currency_pair=" in book["reason"]
+        assert book["reason"].endswith("is recorded; give --rest")
+        assert "://" not in book["reason"]
+        assert f"trioex: {book['symbol']} is SYNCING: {book['reason']}" in said
+
+
+def test_a_session_of_another_exchange_has_no_books(capsys: pytest.CaptureFixture[str]) -> None:
+    books, said = failing(capsys, str(SESSION), "--exchange", "mexc")
+    assert books == []
+    assert said[-1].endswith("has no order book of mexc spot: is it of another exchange?")
+
+
+def test_a_line_that_was_cut_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    cut = tmp_path / "ws.txt"
+    cut.write_text(SESSION.read_text().rstrip("\n")[:-20])
+    arguments = [str(cut), "--exchange", "gateio", "--rest", str(REST)]
+    books, said = failing(capsys, *arguments)
+    assert {book["state"] for book in books} == {"live"}
+    lines = len(cut.read_text().split("\n"))
+    assert f"ws.txt, line {lines}: it is no whole JSON: " in said[-1]
 
 
 def test_a_binary_session_is_written_in_hex(
@@ -102,8 +133,8 @@ def test_a_binary_session_is_written_in_hex(
     )
     session = tmp_path / "ws.txt"
     session.write_text(f"wss://wbs-api.mexc.com/ws <-> 1.0\n2.0: {frame}\n")
-    assert main(["replay", str(session), "--exchange", "mexc", "--books"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["symbol"] == "BTCUSDT"
+    books, _ = failing(capsys, str(session), "--exchange", "mexc")
+    assert books[0]["symbol"] == "BTCUSDT"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +142,8 @@ def test_a_binary_session_is_written_in_hex(
     [
         ([str(SESSION), "--exchange", "gateio"], 2, "give --books"),
         (["nothing.txt", "--exchange", "gateio", "--books"], 2, "nothing.txt cannot be read"),
+        (["-", "--exchange", "gateio", "--books"], 2, "not from stdin"),
+        ([str(SESSION), "--exchange", "gateio", "--books", "--levels", "3"], 2, "all levels"),
         ([str(SESSION), "--exchange", "gateio", "--market", "moon", "--books"], 2, "market='moon'"),
         ([str(SESSION), "--exchange", "gateio", "--rest", str(SESSION), "--books"], 2, "line 1"),
     ],

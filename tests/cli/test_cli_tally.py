@@ -9,7 +9,7 @@ import pytest
 from trioex import BookState, ConnectFailed, ExchangeEnum
 from trioex.cli.tally import Latency, Tally, Totals, latency_words, overall_latency
 from trioex.messages import BookDelta, BookSnapshot
-from trioex.orderbook import OrderBook
+from trioex.orderbook import MutableBook, OrderBook
 
 MS = 1_000_000
 NOW = 10**18
@@ -17,16 +17,16 @@ GATEIO = ExchangeEnum.GATEIO
 
 
 def live_book(symbol: str = "BTCUSDT") -> OrderBook:
-    book = OrderBook(GATEIO, "spot", symbol)
+    book = OrderBook(GATEIO, "spot", symbol, MutableBook())
     levels = ((5.0, 1.0),), ((6.0, 2.0),)
-    book.replace(BookSnapshot(GATEIO, "spot", symbol, 0, NOW, *levels, 7, None))
-    book.mark(BookState.LIVE)
+    book._data.replace(BookSnapshot(GATEIO, "spot", symbol, 0, NOW, *levels, 7, None))
+    book._data.mark(BookState.LIVE)
     return book
 
 
 def change(book: OrderBook, latency_ms: float) -> OrderBook:
     time = NOW, NOW + int(latency_ms * MS)
-    book.apply(BookDelta(GATEIO, "spot", book.symbol, *time, (), (), 8, 8))
+    book._data.apply(BookDelta(GATEIO, "spot", book.symbol, *time, (), (), 8, 8))
     return book
 
 
@@ -54,7 +54,7 @@ def test_a_refusal_is_a_state_of_its_own() -> None:
 def test_a_book_that_is_lost_is_no_update() -> None:
     tally, book = Tally("BTCUSDT"), live_book()
     tally(book)
-    book.mark(BookState.GAP, "a hole")
+    book._data.mark(BookState.GAP, "a hole")
     tally(book)
     assert (tally.updates, tally.was_live) == (1, True)
     assert (tally.state, tally.reason) == ("GAP", "a hole")

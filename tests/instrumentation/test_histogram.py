@@ -36,13 +36,32 @@ def test_two_together_are_as_one_of_both(parts: list[list[int]]) -> None:
     assert two[0].percentiles() == one.percentiles()
 
 
+@given(counted=st.lists(st.tuples(values, st.integers(1, 5)), max_size=20))
+def test_so_many_times_is_as_often_one_by_one(counted: list[tuple[int, int]]) -> None:
+    at_once, one_by_one = Histogram(), Histogram()
+    for value, times in counted:
+        at_once.record(value, times)
+        for _ in range(times):
+            one_by_one.record(value)
+    assert at_once.percentiles() == one_by_one.percentiles()
+
+
+def test_a_copy_does_not_change() -> None:
+    histogram = Histogram()
+    histogram.record(5)
+    copied = histogram.copy()
+    histogram.record(7)
+    assert (copied.count, copied.highest, histogram.count) == (1, 5, 2)
+
+
 def test_what_is_no_duration_is_counted_all_the_same() -> None:
     histogram = Histogram()
     assert histogram.percentile(99) == 0
     histogram.record(-5)
-    histogram.record(1 << 60)
-    assert (histogram.negative, histogram.count, histogram.highest) == (1, 2, 1 << 60)
-    assert histogram.percentile(50) == 0
+    histogram.record(1 << 60, 2)
+    assert (histogram.negative, histogram.count, histogram.highest) == (1, 3, 1 << 60)
+    assert histogram.total == 2 << 60
+    assert histogram.percentile(33) == 0
     assert histogram.percentile(100) == (1 << 42) - 1
     with pytest.raises(ValueError, match="percent=101"):
         histogram.percentile(101)

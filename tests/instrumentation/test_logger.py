@@ -74,6 +74,7 @@ async def test_what_is_beyond_the_bound_is_counted(sink: Sink) -> None:
 async def test_metrics_exceptions_and_levels(sink: Sink) -> None:
     async with open_logger(logging.getLogger("test.fast")) as log:
         log.metric("edge_bp", 1.5)
+        log.error("given", exc_info=OSError("full"))
         try:
             raise KeyError("x")
         except KeyError:
@@ -86,12 +87,103 @@ async def test_metrics_exceptions_and_levels(sink: Sink) -> None:
             pass
     log.error("after the end")
     log.log(logging.ERROR, "after the end")
-    metric, failure, timed = sink.records
+    assert log.dropped == 2, "what comes after the end is counted, too"
+    metric, given, failure, timed = sink.records
+    assert given.exc_info is not None
+    assert str(given.exc_info[1]) == "full"
     assert (metric.getMessage(), vars(metric)["metric"]) == ("edge_bp=1.5", "edge_bp")
     assert vars(metric)["value"] == 1.5
     assert failure.exc_info is not None
     assert failure.exc_info[0] is KeyError
     assert timed.getMessage().startswith("quote took ")
+
+
+async def test_while_the_thread_writes_as_many_may_wait_as_it_says(sink: Sink) -> None:
+    """Those in the hands of the thread are not counted: there is a bound's worth beside them."""
+    async with open_logger("test.fast", capacity=10) as log:
+        sink.gate.clear()
+        log.info("in the thread %d", 0)
+        log.info("in the thread %d", 1)
+        await wait_all_tasks_blocked()
+        for number in range(13):
+            log.info("waiting %d", number)
+        assert (log.waiting, log.dropped, log.written) == (10, 3, 0)
+        sink.gate.set()
+        await log.flush()
+        assert (log.waiting, log.dropped, log.written) == (0, 3, 12)
+        log.info("again")
+    assert sink.texts == [
+        *("in the thread 0", "in the thread 1"),
+        *(f"waiting {number}" for number in range(10)),
+        *("again", "3 notes were dropped; 10 may wait"),
+    ]
+
+
+async def test_with_several_at_work_all_is_written_or_counted(sink: Sink) -> None:
+    """Notes of many tasks, at any moment of the writing: none twice, none out of order."""
+    noted = 0
+
+    async def work(name: str) -> None:
+        nonlocal noted
+        for number in range(200):
+            for _ in range(20):
+                log.info("%s %d", name, noted)
+                noted += 1
+            if number % 3:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.to_thread.run_sync(sink.gate.wait)  # the writer's thread has its turn
+
+    async with open_logger("test.fast", capacity=500, close_timeout=60) as log:
+        async with trio.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(work, name)
+        dropped = log.dropped
+    numbers = [int(text.split()[1]) for text in sink.texts if text[0] in "abc"]
+    assert noted == 12_000
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) + dropped == noted
+    assert log.written == len(sink.records)
+
+
+async def test_whoever_flushes_waits_for_what_was_noted_and_for_no_more(sink: Sink) -> None:
+    async def chatter() -> None:
+        while True:
+            for _ in range(100):  # more than is written meanwhile: something always waits
+                log.info("after")
+            await trio.lowlevel.checkpoint()
+
+    async with open_logger("test.fast", threaded=False) as log:
+        await log.flush()
+        for number in range(100):
+            log.info("before %d", number)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(chatter)
+            with trio.fail_after(60):
+                await log.flush()
+            assert "before 99" in sink.texts
+            assert log.waiting
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await log.flush()
+            assert scope.cancelled_caught
+            nursery.cancel_scope.cancel()
+    await log.flush()
+    assert (log.waiting, log.dropped) == (0, 0)
+
+
+async def test_whoever_flushes_is_let_go_at_the_end(sink: Sink, nursery: trio.Nursery) -> None:
+    sink.gate.clear()
+    async with open_logger("test.fast", close_timeout=0.01) as log:
+        log.info("one")
+        await wait_all_tasks_blocked()
+        log.info("two")
+        nursery.start_soon(log.flush)
+        await wait_all_tasks_blocked()
+        assert nursery.child_tasks
+    await wait_all_tasks_blocked()
+    assert not nursery.child_tasks
+    assert (log.written, log.dropped) == (0, 2)
 
 
 async def test_a_stopped_disk_stops_nothing_but_the_log(sink: Sink) -> None:
@@ -111,6 +203,21 @@ async def test_cancelling_writes_what_was_noted(sink: Sink) -> None:
             scope.cancel()
             await trio.sleep_forever()
     assert sink.texts == ["before"]
+
+
+async def test_cancelled_in_a_rush_with_a_stopped_disk_all_is_counted(sink: Sink) -> None:
+    sink.gate.clear()
+    with trio.CancelScope() as scope:
+        async with open_logger("test.fast", capacity=100, close_timeout=0.01) as log:
+            log.info("in the thread")
+            await wait_all_tasks_blocked()
+            for _ in range(120):
+                log.info("waiting")
+            scope.cancel()
+            await trio.sleep_forever()
+    assert (log.written, log.dropped) == (0, 121)
+    log.warning("after the end")
+    assert log.dropped == 122
 
 
 async def test_the_block_raises_what_it_raised_and_a_bad_filter_raises_nothing(

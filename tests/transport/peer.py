@@ -9,6 +9,7 @@ import struct
 
 import attrs
 import trio
+import trustme
 
 from trioex.config import Environment
 from trioex.frames import Batch
@@ -25,13 +26,16 @@ class Certificates:
     """TLS contexts for `localhost`.
 
     `quiet` is a server that sends no session tickets, which nobody reads in lockstep;
-    `stranger` a client that does not trust either.
+    `stranger` a client that does not trust either. `authority` issued `leaf`, for servers that
+    have no context of Python's.
     """
 
     server: ssl.SSLContext
     quiet: ssl.SSLContext
     client: ssl.SSLContext
     stranger: ssl.SSLContext
+    authority: trustme.CA
+    leaf: trustme.LeafCert
 
 
 def frame(opcode: int, payload: bytes = b"") -> bytes:

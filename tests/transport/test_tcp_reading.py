@@ -11,13 +11,19 @@ import trio.testing
 from trioex.transport import TCPStream
 
 
-def pair() -> tuple[TCPStream, socket.socket]:
+@pytest.fixture(params=[False, True], ids=["waits", "spins"])
+def spin(request: pytest.FixtureRequest) -> bool:
+    chosen: bool = request.param
+    return chosen
+
+
+def pair(spin: bool) -> tuple[TCPStream, socket.socket]:
     ours, theirs = socket.socketpair()
-    return TCPStream(trio.socket.from_stdlib_socket(ours)), theirs
+    return TCPStream(trio.socket.from_stdlib_socket(ours), spin=spin), theirs
 
 
-async def test_a_cancelled_read_takes_nothing() -> None:
-    stream, peer = pair()
+async def test_a_cancelled_read_takes_nothing(spin: bool) -> None:
+    stream, peer = pair(spin)
     async with stream:
         with peer:
             peer.sendall(b"all of it")
@@ -28,8 +34,8 @@ async def test_a_cancelled_read_takes_nothing() -> None:
             assert await stream.receive_some() == b"all of it"
 
 
-async def test_a_read_lets_others_run() -> None:
-    stream, peer = pair()
+async def test_a_read_lets_others_run(spin: bool) -> None:
+    stream, peer = pair(spin)
     async with stream:
         with peer:
             peer.sendall(b"x")
@@ -39,7 +45,7 @@ async def test_a_read_lets_others_run() -> None:
 
 async def test_what_another_reader_took_is_waited_for_again() -> None:
     """Readiness is a hint: the bytes may be gone when they are asked for."""
-    stream, peer = pair()
+    stream, peer = pair(spin=False)
     thief = socket.socket(fileno=socket.dup(stream.socket.fileno()))
     thief.setblocking(False)
     async with stream:
@@ -74,8 +80,8 @@ async def test_what_another_reader_took_is_waited_for_again() -> None:
             assert (instrument.stolen, received) == (b"stolen", [b"kept"])
 
 
-async def test_closing_wakes_a_reader() -> None:
-    stream, peer = pair()
+async def test_closing_wakes_a_reader(spin: bool) -> None:
+    stream, peer = pair(spin)
     with peer:
         async with trio.open_nursery() as nursery:
 
@@ -84,8 +90,30 @@ async def test_closing_wakes_a_reader() -> None:
                     await stream.receive_some()
 
             nursery.start_soon(read)
-            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(3):  # a spinning reader is never blocked
+                await trio.lowlevel.checkpoint()
             await stream.aclose()
+
+
+async def test_what_comes_later_is_had(spin: bool) -> None:
+    stream, peer = pair(spin)
+    received: list[bytes] = []
+
+    async def read() -> None:
+        received.append(await stream.receive_some())
+        received.append(await stream.receive_some())
+
+    async with stream:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            assert received == []
+            peer.sendall(b"at last")
+            while not received:
+                await trio.lowlevel.checkpoint()
+            peer.close()
+    assert received == [b"at last", b""]
 
 
 async def test_the_socket_given_is_used_up() -> None:

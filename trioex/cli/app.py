@@ -44,16 +44,26 @@ app = App(
 
 def run(argv: Sequence[str]) -> int:
     """Parse the arguments, run the command and return its exit code."""
+    # cyclopts takes it for an option; it is what decode reads where no file is named.
+    words = [word for word in argv if word != "-"]
 
     def command() -> int:
         try:
-            result = app(list(argv))
+            result = app(words)
         except CycloptsError as error:
-            report(f"{error} (see: trioex --help)")
+            report(f"{error}{_hint(argv)} (see: trioex --help)")
             return USAGE
         return result if isinstance(result, int) else 0
 
     return guarded(command)
+
+
+def _hint(argv: Sequence[str]) -> str:
+    if next(iter(argv), "") == "replay" and "-" in argv:
+        return "; a recording is read from a file, not from stdin"
+    if next(iter(argv), "") == "replay" and "--levels" in argv:
+        return "; the --levels of replay takes no number, it prints all levels"
+    return ""
 
 
 def _exchange(_type: Any, tokens: Sequence[Any]) -> ExchangeEnum:
@@ -164,6 +174,7 @@ def book(
     simulate: Flag = False,
     seconds: Seconds | None = None,
     json: Flag = False,
+    decimal: Flag = False,
     levels: Count = 10,
     bars: Literal["cumulative", "level"] = "cumulative",
     source: str | None = None,
@@ -197,6 +208,7 @@ def book(
         simulate: On the built-in simulator, not on the exchange.
         seconds: End after so long.
         json: JSON lines, one a change.
+        decimal: Exact numbers, printed as JSON strings.
         levels: Shown of each side, as far as the terminal is high enough.
         bars: How long they are: what a level has, or all up to it.
         source: What the book is kept from: stream, rest or limited.
@@ -218,6 +230,7 @@ def book(
         seconds=seconds,
         simulate=simulate,
         as_json=json,
+        decimal=decimal,
     )
     return trio.run(books.run, restrict_keyboard_interrupt_to_checkpoints=True)
 
@@ -237,7 +250,9 @@ def replay(
     """Run a recorded session through the library, and print the order books it ends with.
 
     The frames take the way they take live, on a clock of their own, so that
-    an hour takes seconds. The books come as one JSON array, by symbol.
+    an hour takes seconds. The books come as one JSON array, by symbol. Ends
+    with 1 when one is not LIVE, there is none, or a frame cannot be read;
+    stderr says why.
 
     Try:
 
@@ -259,14 +274,13 @@ def replay(
 
     if not books:
         raise ConfigError("nothing is to be printed; give --books")
-    trio.run(
+    return trio.run(
         lambda: replay(
             file, exchange=exchange, market=market, rest=rest, levels=levels, decimal=decimal
         ),
         clock=MockClock(autojump_threshold=0),
         restrict_keyboard_interrupt_to_checkpoints=True,
     )
-    return OK
 
 
 @app.command

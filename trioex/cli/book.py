@@ -10,6 +10,7 @@ import math
 import signal
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -21,10 +22,10 @@ from ..binding import Binding, BindingState
 from ..channels import ExchangeEnum
 from ..config import Environment, WebSocketConfig
 from ..errors import TrioexError
-from ..events import BookStateChanged, ConnectionEvent, SubscriptionRefused
+from ..events import BookStateChanged, ConnectionEvent, Disconnected, SubscriptionRefused
 from ..manager import WebSocketManager
-from ..messages import BookState
-from ..orderbook import OrderBook
+from ..messages import BookState, Number
+from ..orderbook import MutableBook, OrderBook
 from .book_screen import FEW, BookScreen, LineScreen, NoScreen, TerminalScreen
 from .ladder import Drawing, row, summary
 from .logs import EventLog, library_warnings
@@ -55,6 +56,7 @@ class Books:
         seconds: how long, or None: until Ctrl-C.
         simulate: on the built-in simulator, which then lists these symbols.
         as_json: a line a change.
+        decimal: exact numbers.
         environment: wall time and randomness, of the simulator too.
         console: where a picture is drawn if it is a terminal.
     """
@@ -67,11 +69,12 @@ class Books:
     seconds: float | None = None
     simulate: bool = False
     as_json: bool = False
+    decimal: bool = False
     environment: Environment = attrs.field(factory=Environment)
     console: Console = attrs.field(factory=Console)
     tallies: dict[str, Tally] = attrs.field(init=False, factory=dict[str, Tally])
     _bindings: dict[str, Binding[Any]] = attrs.field(init=False, factory=dict[str, Binding[Any]])
-    _log: EventLog = attrs.field(init=False, factory=EventLog)
+    _log: EventLog = attrs.field(init=False, factory=lambda: EventLog(tells_failures=True))
     _over: trio.Event = attrs.field(init=False, factory=trio.Event)
     _interrupted: bool = attrs.field(init=False, default=False)
     _elapsed: float = attrs.field(init=False, default=0.0)
@@ -90,7 +93,7 @@ class Books:
                 manager = WebSocketManager(config, connection_handlers=self._on_event)
                 self._bind(manager, send)
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._listen_for_interrupts)
+                    nursery.start_soon(self._listen_for_signals, screen)
                     written = trio.Event()
                     nursery.start_soon(self._write, receive, written)
                     await self._run(manager, screen)
@@ -147,6 +150,7 @@ class Books:
                     self.tallies[symbol].refusal = error
                     del self._bindings[symbol]
         for tally in self.tallies.values():
+            tally.outage = self._log.outage
             tally.tick(self._elapsed)
 
     # The exchange
@@ -161,31 +165,53 @@ class Books:
             async with open_simulator(
                 self.exchange, symbols=self.symbols, pace=pace, environment=self.environment
             ) as simulator:
-                yield simulator.config(market=self.market)
+                yield simulator.config(market=self.market, number_type=self._number_type)
         else:
             yield WebSocketConfig(
-                exchange=self.exchange, market=self.market, environment=self.environment
+                exchange=self.exchange,
+                market=self.market,
+                number_type=self._number_type,
+                environment=self.environment,
             )
 
+    @property
+    def _number_type(self) -> type[Number]:
+        return Decimal if self.decimal else float
+
     def _bind(self, manager: WebSocketManager, send: trio.MemorySendChannel[str]) -> None:
-        async def print_book(book: OrderBook) -> None:
-            await send.send(msgspec.json.encode(row(book, self.drawing.levels)).decode())
+        async def print_book(book: OrderBook, reason: str = "") -> None:
+            line = row(book, self.drawing.levels, reason)
+            await send.send(msgspec.json.encode(line).decode())
+
+        outage = ""
 
         async def print_loss(event: ConnectionEvent) -> None:
             # Books are handed out while they are LIVE only.
+            nonlocal outage
             if isinstance(event, BookStateChanged) and event.state is not BookState.LIVE:
                 book = manager.book(event.channel.rpartition(".")[2])
                 if not book.is_live:
                     await print_book(book)
+            if isinstance(event, Disconnected) and outage != self._log.outage:
+                outage = self._log.outage
+                for tally in self.tallies.values() if outage else ():
+                    if tally.book is not None:
+                        await print_book(tally.book, outage)
 
         for symbol in self.symbols:
             channel = f"{self.market}.orderbook.{symbol}"
-            tally = self.tallies[symbol] = Tally(symbol)
+            tally = self.tallies[symbol] = Tally(symbol, self._blank(symbol))
             self._bindings[symbol] = manager.bind(channel, tally, **self.parameters)
             if self.as_json:
                 manager.bind(channel, print_book, **self.parameters)
         if self.as_json:
             manager.bind_events(print_loss)
+
+    def _blank(self, symbol: str) -> OrderBook:
+        """What is shown of a book before the manager keeps it."""
+        data = MutableBook(self._number_type)
+        data.mark(BookState.SYNCING, "it is not subscribed yet")
+        return OrderBook(self.exchange, self.market, symbol, data)
 
     def _on_event(self, event: ConnectionEvent) -> None:
         if isinstance(event, SubscriptionRefused) and event.is_final:
@@ -196,11 +222,15 @@ class Books:
 
     # Ending
 
-    async def _listen_for_interrupts(self) -> None:
-        with trio.open_signal_receiver(signal.SIGINT) as signals:
-            async for _ in signals:
-                self._interrupted = True
-                self._over.set()
+    async def _listen_for_signals(self, screen: BookScreen) -> None:
+        wanted = [getattr(signal, name, signal.SIGINT) for name in ("SIGINT", "SIGCONT")]
+        with trio.open_signal_receiver(*wanted) as signals:
+            async for number in signals:
+                if number == signal.SIGINT:
+                    self._interrupted = True
+                    self._over.set()
+                else:  # the shell has written over the picture
+                    screen.clear()
 
     async def _write(self, receive: trio.MemoryReceiveChannel[str], written: trio.Event) -> None:
         await write_lines(receive)
@@ -213,6 +243,8 @@ class Books:
             raise refusals[0]
         report(summary(tallies, self._elapsed))
         if self._interrupted:
+            if self._log.outage:
+                report(self._log.outage)
             return INTERRUPTED
         dark = [each for each in tallies if not each.was_live]
         for line in self._complaints(dark):

@@ -41,6 +41,9 @@ class BookScreen(Protocol):
     def show(self, tallies: Sequence[Tally], elapsed: float) -> None:
         """Show the books as they are."""
 
+    def clear(self) -> None:
+        """Something else was written over it."""
+
 
 class NoScreen:
     """Shows nothing: every change is printed instead."""
@@ -59,6 +62,9 @@ class NoScreen:
         pass
 
     def show(self, tallies: Sequence[Tally], elapsed: float) -> None:
+        """Nothing."""
+
+    def clear(self) -> None:
         """Nothing."""
 
 
@@ -87,6 +93,7 @@ class TerminalScreen:
 
     def __init__(self, console: Console, drawing: Drawing) -> None:
         self._console = console
+        self._size = console.size
         self.draws_blocks = not console.options.ascii_only
         self._drawing = attrs.evolve(drawing, blocks=self.draws_blocks)
         # No thread of rich's: it is redrawn from the command's own task. Reports scroll by above
@@ -113,11 +120,18 @@ class TerminalScreen:
     def show(self, tallies: Sequence[Tally], elapsed: float) -> None:  # noqa: ARG002
         """Redraw the picture, which shows no time."""
         self.interval = 1.0 if len(tallies) > FEW else 0.25
+        if self._size != self._console.size:
+            self._size = self._console.size
+            self.clear()
         lines = [
             Text(line, style=_style(line), no_wrap=True, overflow="ellipsis")
             for line in self._lines(tallies)
         ]
         self._live.update(Group(*lines), refresh=True)
+
+    def clear(self) -> None:
+        """Begin with an empty terminal: of a picture that moved or wrapped, parts would stay."""
+        self._console.clear()
 
     def _lines(self, tallies: Sequence[Tally]) -> Iterator[str]:
         width, height = self._console.size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Context
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
@@ -33,8 +34,10 @@ __all__ = [
 
 Bars: TypeAlias = Literal["cumulative", "level"]
 
-OVERHEAD = 7
+OVERHEAD = 6
 """Lines of a ladder that are no levels."""
+_CONTEXT = Context(prec=20)
+"""Of exact numbers that were derived."""
 _NARROWEST = 8
 """Columns of a bar, however narrow the terminal: what is too long is cut there."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -65,8 +68,9 @@ def ladder(tally: Tally, drawing: Drawing) -> list[str]:
     """The book with its asks above its bids, and what is to be said about it."""
     book = tally.book
     resyncs = _count(tally.resyncs, "resync")
+    version = f"version {tally.version}  " if tally.version >= 0 else ""
     head = [
-        f"{_whose(tally)}  {tally.state}  version {tally.version}  {resyncs}",
+        f"{_whose(tally)}  {tally.state}  {version}{resyncs}",
         f"{tally.rate:.1f} updates/s  latency {latency_words(tally.latency)}",
     ]
     if book is None or not book.is_live:
@@ -100,10 +104,14 @@ def book_line(tally: Tally, drawing: Drawing) -> str:
     )
 
 
-def row(book: OrderBook, levels: int) -> dict[str, Any]:
-    """The book as an object of JSON; what it does not tell while it is not LIVE is null."""
+def row(book: OrderBook, levels: int, reason: str = "") -> dict[str, Any]:
+    """The book as an object of JSON; what it does not tell while it is not LIVE is null.
+
+    Args:
+        reason: why it is not LIVE, where that is known better than by the book.
+    """
     live = book.is_live
-    mid, spread = (book.mid, book.spread) if live else (None, None)
+    mid, spread = (book.mid, _exact_spread(book)) if live else (None, None)
     return {
         "type": "book",
         "exchange": book.exchange,
@@ -112,17 +120,32 @@ def row(book: OrderBook, levels: int) -> dict[str, Any]:
         "exchange_time": book.exchange_time,
         "receive_time": book.receive_time,
         "state": book.state,
-        "reason": book.reason,
+        "reason": reason or book.reason,
         "version": book.version,
         "resyncs": book.resyncs,
-        "mid": mid,
+        "mid": _rounded(mid),
         "spread": spread,
-        "spread_bp": _basis_points(spread, mid),
-        "microprice": book.microprice if live else None,
-        "imbalance": book.imbalance(levels) if live else None,
+        "spread_bp": _rounded(_basis_points(spread, mid)),
+        "microprice": _rounded(book.microprice if live else None),
+        "imbalance": _rounded(book.imbalance(levels) if live else None),
         "bids": book.bids(levels) if live else None,
         "asks": book.asks(levels) if live else None,
     }
+
+
+def _exact_spread(book: OrderBook) -> Number | None:
+    """A difference of two floats is wrong in its last digits: it has no more places than they."""
+    bid, ask, spread = book.best_bid, book.best_ask, book.spread
+    if bid is None or ask is None or spread is None:
+        return None
+    return round(spread, _places((bid[0], ask[0]))) if isinstance(spread, float) else spread
+
+
+def _rounded(value: Number | None) -> Number | None:
+    """Without the digits that are an accident of the arithmetic."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return None if value is None else _CONTEXT.plus(value)
 
 
 @attrs.frozen

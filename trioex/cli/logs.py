@@ -18,14 +18,26 @@ _UNTOLD = frozenset({"trioex.router", "trioex.registry"})
 class EventLog:
     """Reports what happens to the connections, from the first one that is open.
 
+    Args:
+        tells_failures: report before that, too, why there is none: each reason once in a row.
+
     Attributes:
         failure: why there is none so far.
         has_begun: whether there was one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_failures: bool = False) -> None:
         self.failure = "no answer"
         self.has_begun = False
+        self._tells_failures = tells_failures
+        self._has_failed = False
+
+    @property
+    def outage(self) -> str:
+        """That there is no connection, and why; empty while there may be one, or was."""
+        if self.has_begun or not self._has_failed:
+            return ""
+        return f"there is no connection: {self.failure}"
 
     def __call__(self, event: ConnectionEvent) -> None:
         """Report an event."""
@@ -33,7 +45,10 @@ class EventLog:
         if self.has_begun:
             report(event_line(event))
         elif isinstance(event, Disconnected):
+            if self._tells_failures and self.failure != event.reason:
+                report(event_line(event))
             self.failure = event.reason
+            self._has_failed = True
 
 
 class _Handler(logging.Handler):

@@ -73,6 +73,7 @@ class Tally:
     Attributes:
         book: None until it is kept.
         refusal: why it cannot be subscribed, or None.
+        outage: why there is no connection for it, or empty.
         updates: how often it changed.
         was_live: whether it ever was.
         rate: updates a second, lately.
@@ -82,6 +83,7 @@ class Tally:
     symbol: str
     book: OrderBook | None = None
     refusal: Exception | None = None
+    outage: str = ""
     updates: int = 0
     was_live: bool = False
     rate: float = 0.0
@@ -114,6 +116,8 @@ class Tally:
         """Why it is not LIVE, in words; empty where it is."""
         if self.refusal is not None:
             return str(self.refusal)
+        if self.outage:
+            return self.outage
         return "it is not subscribed yet" if self.book is None else self.book.reason
 
     @property

@@ -12,6 +12,7 @@ A frame takes one of two ways. `Venue.key` looks at its first bytes: a push has 
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -43,6 +44,10 @@ __all__ = [
 
 Decoder: TypeAlias = Callable[[bytes, int], Sequence[MarketMessage]]
 """(frame, receive time in ns) -> the messages in it, in order; empty where it has no content."""
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 # What is asked for
@@ -140,7 +145,7 @@ class BookOption:
     rules: BookRules
 
     def __str__(self) -> str:
-        return " ".join(f"{name}={value}" for name, value in self.parameters.given().items())
+        return str(self.parameters)
 
 
 @attrs.frozen
@@ -403,9 +408,34 @@ class Venue(abc.ABC):
             if parameters.accepts(option.parameters):
                 feed = attrs.evolve(channel, type=option.kind)
                 return self._plan(channel, self.topic(feed, option.feed), option)
-        asked = ", ".join(f"{name}={value!r}" for name, value in parameters.given().items())
-        offered = "; ".join(map(str, self.books))
-        raise ChannelError(f"{channel} on {self.exchange} cannot have {asked}; it has {offered}")
+        raise ChannelError(f"{channel} on {self.exchange} {self._why_no_book(parameters)}")
+
+    def _why_no_book(self, parameters: Parameters) -> str:
+        """Which keyword cannot be, and what can; in the words in which it was given."""
+        given = parameters.given()
+        for name in given:
+            if not any(name in each.parameters.given() for each in self.books):
+                takes = dict.fromkeys(
+                    name for each in self.books for name in each.parameters.given()
+                )
+                return f"takes no {name}=; a book takes {', '.join(takes)}"
+        for name, value in given.items():
+            values = self._values(name, Parameters())
+            if value not in values:
+                return f"cannot have {name}={value}; it has {name}= {_listed(values)}"
+        for name, value in given.items():
+            others = attrs.evolve(parameters, **{name: None})
+            if values := self._values(name, others):
+                return f"cannot have {name}={value} with {others}; it has {name}= {_listed(values)}"
+        first = Parameters(**dict([next(iter(given.items()))]))
+        near = [each for each in self.books if first.accepts(each.parameters)]
+        return f"cannot have {parameters} together; it has {'; '.join(map(str, near))}"
+
+    def _values(self, name: str, others: Parameters) -> list[object]:
+        """What a keyword may be beside others, each once, the best first."""
+        options = [each.parameters for each in self.books if others.accepts(each.parameters)]
+        values = (each.given().get(name) for each in options)
+        return [value for value in dict.fromkeys(values) if value is not None]
 
     def book_of(self, topic: Topic) -> BookPlan | None:
         """The book that is kept from a topic; None where none is."""
@@ -481,4 +511,10 @@ class Venue(abc.ABC):
             name: values[values.index(given[name]) if name in given else 0]
             for name, values in allowed.items()
         }
-        return Parameters(**chosen)
+        return _shared(Parameters(**chosen))
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(parameters: Parameters) -> Parameters:
+    """One for all topics that chose the same."""
+    return parameters

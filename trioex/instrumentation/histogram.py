@@ -52,24 +52,23 @@ class Histogram:
     def __repr__(self) -> str:
         return f"<Histogram of {self.count}, p50 {self.percentile(50)}, p99 {self.percentile(99)}>"
 
-    def record(self, value: int) -> None:
-        """Count a value."""
+    def record(self, value: int, times: int = 1) -> None:
+        """Count a value, once or so many times."""
         if value < 0:
-            self.negative += 1
+            self.negative += times
             value = 0
         if value > self.highest:
             self.highest = value
-            value = min(value, _LARGEST)
-        self.count += 1
-        self.total += value
+        self.count += times
+        self.total += value * times
         # `_index` written out: a call would cost more than the rest.
         shift = value.bit_length() - _BITS - 1
         if shift <= 0:
-            self._counts[value] += 1
+            self._counts[value] += times
         elif value <= _LARGEST:
-            self._counts[(shift << _BITS) + (value >> shift)] += 1
+            self._counts[(shift << _BITS) + (value >> shift)] += times
         else:
-            self._counts[-1] += 1
+            self._counts[-1] += times
 
     def percentile(self, percent: float) -> int:
         """The value that `percent` of those recorded do not exceed; 0 where there are none.
@@ -94,6 +93,12 @@ class Histogram:
         mean = self.total / self.count if self.count else 0.0
         p50, p90, p99, p999 = (self.percentile(percent) for percent in (50, 90, 99, 99.9))
         return Percentiles(self.count, p50, p90, p99, p999, self.highest, mean)
+
+    def copy(self) -> Histogram:
+        """What has been counted by now."""
+        copied = Histogram()
+        copied.add(self)
+        return copied
 
     def add(self, other: Histogram) -> None:
         """Count everything another one has counted."""

@@ -43,8 +43,9 @@ class FastLogger:
     change meanwhile, such as an order book. A text without arguments is not formatted.
 
     Attributes:
-        debug, info, warning, error: called with a text and its arguments, as those of `logging`.
-        dropped: notes that found no room, or that the end did not wait for.
+        debug, info, warning, error: called with a text and its arguments, as those of `logging`;
+            an exception may be given as `exc_info=`.
+        dropped: notes that found no room, that the end did not wait for, or that came after it.
         written: notes that were written.
     """
 
@@ -66,6 +67,8 @@ class FastLogger:
         self._wake = trio.Event()
         self._scope = trio.CancelScope(shield=True)
         self._is_closed = False
+        self._in_hand = 0
+        self._progress = trio.lowlevel.ParkingLot()
         self.level = logger.getEffectiveLevel()
 
     def __repr__(self) -> str:
@@ -88,7 +91,7 @@ class FastLogger:
     def level(self, level: int) -> None:
         self._level = level
         self.debug, self.info, self.warning, self.error = (
-            _ignore if self._is_closed or each < level else self._noter(each)
+            _ignore if each < level else self._drop if self._is_closed else self._noter(each)
             for each in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
         )
 
@@ -108,9 +111,7 @@ class FastLogger:
             self._note(logging.ERROR, text, arguments, sys.exc_info())
 
     def _note(self, level: int, text: str, arguments: tuple[Any, ...], special: Any) -> None:
-        if self._is_closed:
-            return
-        if len(self._notes) >= self._capacity:
+        if self._is_closed or len(self._notes) >= self._capacity:
             self.dropped += 1
             return
         self._wake.set()
@@ -121,16 +122,20 @@ class FastLogger:
         notes, capacity, time_ns = self._notes, self._capacity, self._time_ns
         append = notes.append
 
-        def note(text: str, *arguments: Any) -> None:
+        def note(text: str, *arguments: Any, exc_info: BaseException | None = None) -> None:
             waiting = len(notes)
             if not waiting:
                 self._wake.set()
             elif waiting >= capacity:
                 self.dropped += 1
                 return
-            append((time_ns(), level, text, arguments, None))
+            append((time_ns(), level, text, arguments, exc_info))
 
         return note
+
+    def _drop(self, *_: object, **__: object) -> None:
+        """Count what comes after the end."""
+        self.dropped += 1
 
     # The task behind it
 
@@ -150,6 +155,17 @@ class FastLogger:
                 await self._wake.wait()
         self.dropped += len(self._notes)
         self._notes.clear()
+        self._progress.unpark_all()
+
+    async def flush(self) -> None:
+        """Wait until what is noted by now is written, or given up at the end of the log.
+
+        Cancelled, it stops waiting; what is noted is written all the same.
+        """
+        await trio.lowlevel.checkpoint()
+        waited_for = self.written + self._in_hand + len(self._notes)
+        while (self._notes or self._in_hand) and self.written < waited_for:
+            await self._progress.park()
 
     def close(self, timeout: float) -> None:
         """Take nothing more, and let `run` end when all is written, or after `timeout` seconds."""
@@ -168,18 +184,23 @@ class FastLogger:
         notes = self._notes
         most = _BATCH if self._threaded else _SLICE
         batch = [notes.popleft() for _ in range(min(len(notes), most))]
-        if not self._threaded:
-            self._write_all(batch)
-            self.written += len(batch)
-            await trio.lowlevel.checkpoint()
-            return
+        self._in_hand = len(batch)
         try:
-            # Nothing but the deadline of the end cancels it: no two threads ever write.
-            await trio.to_thread.run_sync(self._write_all, batch, abandon_on_cancel=True)
+            if self._threaded:
+                # Nothing but the deadline of the end cancels it: no two threads ever write.
+                await trio.to_thread.run_sync(self._write_all, batch, abandon_on_cancel=True)
+            else:
+                self._write_all(batch)
         except trio.Cancelled:
             self.dropped += len(batch)
             raise
-        self.written += len(batch)
+        else:
+            self.written += len(batch)
+        finally:
+            self._in_hand = 0
+            self._progress.unpark_all()
+        if not self._threaded:
+            await trio.lowlevel.checkpoint()
 
     def _write_all(self, batch: list[_Note]) -> None:
         for note in batch:
@@ -194,6 +215,8 @@ class FastLogger:
     ) -> logging.LogRecord:
         is_metric = text is _METRIC
         extra, error = (special, None) if is_metric else (None, special)
+        if isinstance(error, BaseException):
+            error = (type(error), error, error.__traceback__)
         logger = self._logger
         record = logger.makeRecord(
             logger.name, level, _NOWHERE, 0, text, arguments, error, extra=extra

@@ -47,10 +47,10 @@ class Clock:
 
 
 def virtual_environment(seed: int = 0, *, epoch_ns: int = EPOCH_NS) -> Environment:
-    """Wall time that follows Trio's clock, and seeded randomness.
+    """Wall time and fine time that follow Trio's clock, and seeded randomness.
 
     Use it for the simulator and for the manager under `trio.testing.MockClock`: no time of
-    the machine then enters the run. Its `time_ns` may be called from within Trio only.
+    the machine then enters the run. Its times may be asked for from within Trio only.
 
     Args:
         seed: of the randomness.
@@ -59,4 +59,5 @@ def virtual_environment(seed: int = 0, *, epoch_ns: int = EPOCH_NS) -> Environme
     return Environment(
         time_ns=lambda: epoch_ns + round(trio.current_time() * 1e9),
         random=random.Random(seed),
+        perf_ns=lambda: round(trio.current_time() * 1e9),
     )

@@ -37,10 +37,16 @@ _ACKNOWLEDGES = re.compile(r'"event":\s*"(?:un)?subscribe"')
 
 @attrs.frozen
 class RecordedFrame:
-    """A frame of the venue, text or binary, and when it was read, seconds since the epoch."""
+    """A frame of the venue, text or binary.
+
+    Attributes:
+        time: when it was read, seconds since the epoch.
+        line: where it is in the file, from 1.
+    """
 
     time: float
     data: str | bytes
+    line: int = 0
 
 
 @attrs.frozen
@@ -89,7 +95,7 @@ class Recording:
             if match := _FRAME.fullmatch(line):
                 binary = _HEX.fullmatch(match[2])
                 frame = bytes.fromhex(match[2]) if binary else match[2]
-                frames.append(RecordedFrame(float(match[1]), frame))
+                frames.append(RecordedFrame(float(match[1]), frame, number))
             elif _REQUEST.fullmatch(line):
                 requests += 1
             elif not _CONNECTED.fullmatch(line):

@@ -38,10 +38,12 @@ class Dialer:
 
     Args:
         ssl_context: for `wss`; None for the process's own with the system's trust.
+        spin: as for `TCPStream`.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None = None, *, spin: bool = False) -> None:
         self._ssl_context = ssl_context
+        self._spin = spin
         self._addresses: dict[tuple[str, int], str] = {}
         self._sessions: dict[tuple[str, int], ssl.SSLSession] = {}
         self._unproven: WeakKeyDictionary[trio.abc.Stream, _Place] = WeakKeyDictionary()
@@ -60,7 +62,9 @@ class Dialer:
         address = Address.parse(url)
         place = (address.host, address.port)
         # Taken out, and put back by `remember`: what failed once is not tried twice.
-        stream = await open_tcp_stream(*place, known=self._addresses.pop(place, None))
+        stream = await open_tcp_stream(
+            *place, known=self._addresses.pop(place, None), spin=self._spin
+        )
         try:
             peer = _Place(*place, stream.socket.getpeername()[0])
             opened = await self._secure(stream, place) if address.secure else stream

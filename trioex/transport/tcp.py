@@ -17,6 +17,9 @@ __all__ = ["READ_BYTES", "OneAtATime", "TCPStream", "open_tcp_stream"]
 READ_BYTES = 128 << 10
 """One read takes up to this. More gains nothing: what it holds no longer fits into the caches."""
 
+_TRIES = 20
+"""How often a spinning reader asks the kernel before it lets others run: some 20 us."""
+
 _HEAD_START = 0.25
 """Seconds a remembered address gets before the name is looked up beside it; Trio's own delay
 between two addresses."""
@@ -50,17 +53,20 @@ class TCPStream(trio.abc.Stream):
     Args:
         socket: connected, with TCP_NODELAY set. The stream takes over what is below it; the
             object given is closed afterwards.
+        spin: ask the kernel over and over instead of being woken up by it. It keeps a processor
+            busy, and saves the time that waking up takes. Trio's clock never stands still then.
 
     Attributes:
         socket: the stream's own, for what sockets tell.
     """
 
-    def __init__(self, socket: trio.socket.SocketType) -> None:
+    def __init__(self, socket: trio.socket.SocketType, *, spin: bool = False) -> None:
         # Trio's recv tries first and waits then. Where one message comes at a time, that is one
         # system call and one exception too many for each; so reading waits first, and takes.
         self._raw = stdlib_socket.socket(fileno=socket.detach())
         self.socket = trio.socket.from_stdlib_socket(self._raw)
         self._sending = OneAtATime("sending on this TCPStream")
+        self._wait = self._spin if spin else self._sleep
 
     def __repr__(self) -> str:
         return f"<TCPStream {'CLOSED' if self.socket.fileno() == -1 else 'OPEN'}>"
@@ -77,14 +83,30 @@ class TCPStream(trio.abc.Stream):
         elif operator.index(max_bytes) < 1:
             raise ValueError(f"max_bytes={max_bytes} must be 1 or more")
         self._check_open()
+        try:
+            return await self._wait(max_bytes)
+        except OSError as error:
+            raise _translated(error) from error
+
+    async def _sleep(self, max_bytes: int) -> bytes:
+        """Wait until the kernel says that there is something."""
         while True:
             await trio.lowlevel.wait_readable(self._raw)
             try:
                 return self._raw.recv(max_bytes)
             except (BlockingIOError, InterruptedError):
                 continue  # the kernel thought better of it
-            except OSError as error:
-                raise _translated(error) from error
+
+    async def _spin(self, max_bytes: int) -> bytes:
+        """Ask the kernel until there is something; others run in between."""
+        receive = self._raw.recv
+        while True:
+            await trio.lowlevel.checkpoint()
+            for _ in range(_TRIES):
+                try:
+                    return receive(max_bytes)
+                except (BlockingIOError, InterruptedError):
+                    continue
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`. Cancelling leaves an unknown part of it sent.
@@ -131,10 +153,13 @@ def _translated(error: OSError) -> trio.BrokenResourceError | trio.ClosedResourc
     return trio.BrokenResourceError(str(error))
 
 
-async def open_tcp_stream(host: str, port: int, *, known: str | None = None) -> TCPStream:
+async def open_tcp_stream(
+    host: str, port: int, *, known: str | None = None, spin: bool = False
+) -> TCPStream:
     """Connect to `host`, trying its addresses as RFC 8305 says.
 
     Args:
+        spin: as for `TCPStream`.
         known: an address that worked before: it is tried without looking the name up, and has
             a head start before the name is looked up after all. A dead one costs that much.
 
@@ -144,11 +169,11 @@ async def open_tcp_stream(host: str, port: int, *, known: str | None = None) -> 
         OSError: the name is not known or no address answers.
     """
     if known is None:
-        return TCPStream((await trio.open_tcp_stream(host, port)).socket)
-    return await _race(known, host, port)
+        return TCPStream((await trio.open_tcp_stream(host, port)).socket, spin=spin)
+    return TCPStream((await _race(known, host, port)).socket, spin=spin)
 
 
-async def _race(known: str, host: str, port: int) -> TCPStream:
+async def _race(known: str, host: str, port: int) -> trio.SocketStream:
     streams: list[trio.SocketStream] = []
     failures: list[OSError] = []
     try:
@@ -174,7 +199,7 @@ async def _race(known: str, host: str, port: int) -> TCPStream:
     if not streams:
         raise failures[-1]
     _close(streams[1:])
-    return TCPStream(streams[0].socket)
+    return streams[0]
 
 
 def _close(streams: list[trio.SocketStream]) -> None:

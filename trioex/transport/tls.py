@@ -3,10 +3,11 @@
 `trio.SSLStream` returns one record a call, and an exchange sends one message a record. This
 stream reads the transport once and then takes every record out of what it got.
 
-The rules: what OpenSSL has to say besides data (alerts, answers to a key update) goes out with
-the next bytes sent, or at once where nobody is sending. A send that was cancelled half-way
-breaks the stream, since the rest of the record is gone. Renegotiation, which TLS 1.3 does not
-have, breaks it too.
+The rules: what OpenSSL has to say besides data goes out with the next bytes sent: answers to a
+key update, which it writes ahead of them, and alerts, which where nobody is sending go out before
+more is read. Data that has arrived never waits for that. A send that was cancelled half-way breaks
+the stream, since the rest of the record is gone. Renegotiation, which TLS 1.3 does not have, breaks
+it too.
 """
 
 from __future__ import annotations
@@ -30,18 +31,26 @@ _SEND_BYTES = 256 << 10  # encrypted at once: bounds what waits in memory beside
 
 @functools.cache
 def default_ssl_context() -> ssl.SSLContext:
-    """Return the process's own context with the system's trust. Making it takes 20 ms: once."""
-    return ssl.create_default_context()
+    """Return the process's own context with the system's trust. Making it takes 20 ms: once.
+
+    It takes TLS 1.2 and newer, and says that HTTP/1.1 is what comes: with HTTP/2 a WebSocket
+    begins otherwise.
+    """
+    context = ssl.create_default_context()
+    # A system's own settings may ask for more, and are not to let in less.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class TLSStream(trio.abc.Stream):
     """TLS on top of an open stream.
 
-    One task may send while another receives.
+    One task may send while another receives. `do_handshake` comes before both.
 
     Args:
         transport: the stream below; from now on this stream's own.
-        context: what to trust.
+        context: what to trust. It is used as it is.
         server_hostname: whom the certificate must name; None for a server.
         server_side: the part to play.
         session: of an earlier connection with the same context, to resume.
@@ -68,7 +77,9 @@ class TLSStream(trio.abc.Stream):
             server_hostname=server_hostname,
             session=session,
         )
+        self._version: str | None = None
         self._keep_session = keep_session
+        self._looked = False  # for a session
         self._sending = OneAtATime("sending on this TLSStream")
         self._wire = trio.StrictFIFOLock()  # whoever writes records holds it until they are sent
         self._end: trio.BrokenResourceError | bytes | None = None  # of what can be received
@@ -76,7 +87,7 @@ class TLSStream(trio.abc.Stream):
 
     def __repr__(self) -> str:
         state = "CLOSED" if self._closed else "BROKEN" if self._torn else "OPEN"
-        return f"<TLSStream {state} {self._object.version() or 'no handshake yet'}>"
+        return f"<TLSStream {state} {self._version or 'no handshake yet'}>"
 
     @property
     def resumed(self) -> bool:
@@ -103,6 +114,7 @@ class TLSStream(trio.abc.Stream):
                 await self._last_words()  # noqa: ASYNC120
                 raise
             else:
+                self._version = self._object.version()
                 await self._flush()
                 return
 
@@ -110,8 +122,8 @@ class TLSStream(trio.abc.Stream):
         """Return all that has arrived, at most `max_bytes`; b"" when the peer closed in peace.
 
         Raises:
-            trio.BrokenResourceError: the connection broke, was cut without a TLS goodbye, or
-                holds what is no TLS.
+            trio.BrokenResourceError: the connection broke, was cut without a TLS goodbye, holds
+                what is no TLS, or the peer wants to renegotiate.
             trio.ClosedResourceError: it was closed here.
         """
         if max_bytes is not None and operator.index(max_bytes) < 1:
@@ -121,28 +133,31 @@ class TLSStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()  # nothing below needs to wait
         else:
             await self._fill()
-        while (data := self._drain(max_bytes)) is None:
-            await self._answer()
-            await self._fill()
-        await self._answer()
+        while not (data := self._drain(max_bytes)):
+            if self._end is None:
+                await self._fill()
+                continue
+            if isinstance(self._end, trio.BrokenResourceError):
+                await self._last_words()
+                raise self._end
+            return self._end
         return data
 
-    async def _answer(self) -> None:
-        """Send what OpenSSL itself has to say, unless a sender takes it along."""
-        if self._outgoing.pending and not self._wire.locked():
-            await self._flush()
-
-    def _drain(self, max_bytes: int | None) -> bytes | None:
-        """Take every record that is whole; None while there is none.
+    def _drain(self, max_bytes: int | None) -> bytes:
+        """Take every record that is whole; b"" while there is none.
 
         What OpenSSL says behind good data it says only once, so it is kept for the next call.
         """
         pieces = self._read_records(max_bytes) if self._end is None else []
+        if self._outgoing.pending:
+            self._refuse_renegotiation()
         if not pieces:
-            if isinstance(self._end, trio.BrokenResourceError):
-                raise self._end
-            return self._end
-        self._offer_session()
+            return b""
+        if not self._looked:
+            # TLS 1.3 sends tickets behind the handshake, so the first data is when to look. Only
+            # then and at the end: asking takes OpenSSL most of a millisecond, and some send none.
+            self._looked = True
+            self._offer_session()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_records(self, max_bytes: int | None) -> list[bytes]:
@@ -167,16 +182,28 @@ class TLSStream(trio.abc.Stream):
             self._end.__cause__ = error
         return pieces
 
+    def _refuse_renegotiation(self) -> None:
+        """Break where OpenSSL has begun a second handshake, which forbids us to send meanwhile."""
+        if self._end is not None or self._version in (None, "TLSv1.3"):
+            return
+        if self._object.version() is None:  # as it is within a handshake
+            self._end = trio.BrokenResourceError("the peer asks for TLS renegotiation: refused")
+            self._outgoing.read()  # our side of it
+
     def _offer_session(self) -> None:
-        if self._keep_session is None:
-            return  # asking OpenSSL for it takes half a millisecond
-        # TLS 1.3 sends tickets behind the handshake, so the first data is when to look.
+        if self._keep_session is None or self._version is None:
+            return
         session = self._object.session
-        if session is not None and session.has_ticket:
+        # Without an ID there is nothing to resume; one that came as a ticket has one too.
+        if session is not None and session.id:
             self._keep_session(session)
             self._keep_session = None
 
     async def _fill(self) -> None:
+        if self._outgoing.pending and not self._wire.locked():  # else a sender takes it along
+            # That it cannot be sent is for senders to know: what arrives may still be good.
+            with suppress(trio.BrokenResourceError):
+                await self._flush()
         data = await self.transport.receive_some(READ_BYTES)
         if data:
             self._incoming.write(data)
@@ -200,7 +227,9 @@ class TLSStream(trio.abc.Stream):
                     try:
                         self._object.write(rest[start : start + _SEND_BYTES])
                     except ssl.SSLError as error:
-                        raise trio.BrokenResourceError(f"TLS broke: {error}") from error
+                        # What was received may have told the reason; OpenSSL only says "EOF" now.
+                        reason = self._end or f"TLS broke: {error}"
+                        raise trio.BrokenResourceError(str(reason)) from error
                     await self._send_records()
 
     async def _flush(self) -> None:
@@ -231,8 +260,8 @@ class TLSStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return
         self._closed = True
-        self._offer_session()
         try:
+            self._offer_session()
             with suppress(ssl.SSLError):
                 self._object.unwrap()  # writes close_notify, then wants the peer's
             await self._last_words()

@@ -84,7 +84,7 @@ def test_the_key_of_a_stream_is_made_only_once() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spot_keys, "_MOST_KEYS", 5)
-    layout = spot_keys._Layout("spot.trades", 80)
+    layout = spot_keys._Layout("spot.trades", b"", 80)
     frame = COMPACT["spot.trades"]
     for number in range(100):
         name = f"C{number}_USDT"

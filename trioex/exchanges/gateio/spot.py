@@ -143,7 +143,7 @@ class GateioSpot(Venue):
 
     # Frames
 
-    key = push_key  # itself the method, as it runs for every frame
+    key = push_key  # called without a method around it, for each frame
 
     def control(self, frame: bytes, text: bool) -> Control:
         """What a frame without a key says. Total: anything unknown is `Skipped`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from types import MethodType
 from typing import Any, Protocol
 
 from ...errors import DecodeError
@@ -32,26 +33,37 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
     parts = split_key(topic.key)
     assert parts is not None
     channel, name, _ = parts
-    build = CHANNELS[channel][1]
-    is_exact = number_type is Decimal
-    parse = _parser(channel, is_exact)
     chosen = topic.parameters
     stream = Stream(
-        name, topic.channel.symbol or "", chosen.interval or "", chosen.depth, number_type
+        name,
+        topic.channel.symbol or "",
+        chosen.interval or "",
+        chosen.depth,
+        number_type,
+        topic.name,
     )
+    # A method of the stream: as quick to call as a closure, and a seventh of its size.
+    return MethodType(_decoder(channel, number_type is Decimal), stream)
 
-    def decode(frame: bytes, received: int) -> Messages:
+
+@functools.cache
+def _decoder(channel: str, is_exact: bool) -> Callable[[Stream, bytes, int], Messages]:
+    """The decoder of a channel, for any stream of it."""
+    build = CHANNELS[channel][2]
+    parse = _parser(channel, is_exact)
+
+    def decode(stream: Stream, frame: bytes, received: int) -> Messages:
         try:
             push = parse(frame)
             if push.result is None:
                 return ()
             if is_exact:
                 _require_finite(push.result)
-            return build(stream, push, received)
+            return build(stream, push, frame, received)
         except (*MALFORMED, DecodeError) as error:
             if _is_empty(frame):
                 return ()
-            raise DecodeError(f"{topic.name}: no push of this channel: {error}") from error
+            raise DecodeError(f"{stream.topic}: no push of this channel: {error}") from error
 
     return decode
 
@@ -59,11 +71,11 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
 @functools.cache
 def _parser(channel: str, is_exact: bool) -> Callable[[bytes], Push[Any]]:
     """The parser of a channel. Making one takes as long as ten pushes, so all topics share it."""
-    result: Any = CHANNELS[channel][0][number_form(Decimal if is_exact else float)]
+    form, generic, _ = CHANNELS[channel]
+    result: Any = generic[number_form(Decimal if is_exact else float)]
     # An old client's notes show trades in an array; all documents show one object.
     if channel == TRADES:
         result = result | list[result]
-    form: Any = Push
     return parser(form[result | None]).decode
 
 

@@ -12,11 +12,9 @@ of the default, 100 levels, as the host that leaves `l` out has no other; its ke
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import msgspec
 
+from ..keys import KeyMemo
 from .endpoints import (
     BOOK_TICKER,
     CANDLESTICKS,
@@ -85,7 +83,7 @@ _MARKS = {b"": b"", b"e": b"", b'l":"100"': b"", b'l":"20"': b" 20"}
 """What may stand behind the `t` of an update, the next field or the depth, and what the key says
 of it. All other channels have the empty mark."""
 _NOWHERE = slice(0, 1)
-_BRACKET = ord("]")
+_BRACKET = b"]"
 
 # What `find` looks at beside the field's name: a symbol of 13 letters and its quote; more where
 # a depth or an interval belongs to it. With the fixed text behind a shorter symbol, nearly all
@@ -96,22 +94,21 @@ _WIDTHS = {ORDER_BOOK: 24, CANDLESTICKS: 18, OBU: 20}
 _MOST_KEYS = 4096
 """Keys remembered of each kind; beyond, all are forgotten and learnt again."""
 
-_Seen: TypeAlias = tuple[slice, Callable[[bytes], bytes | None], slice | None, bytes]
-
 
 class _Layout:
     """How the pushes of one channel stand on the wire.
 
     A key is made once and remembered under the bytes it was read from: the name of the field
     and what follows it. A symbol is looked for only where it does not stand at the place of the
-    last one. What is remembered depends on nothing but those bytes, so it is never wrong.
+    last one.
 
-    Attributes:
-        seen: where the last symbol stood, how to look its bytes up, and for updates where the
-            mark of the depth stood and which. Replaced as a whole, so threads may share it.
+    Args:
+        front: what stands before the result of each, as far as the memo looks.
+        result: where the result begins.
     """
 
-    def __init__(self, channel: str, result: int) -> None:
+    def __init__(self, channel: str, front: bytes, result: int) -> None:
+        self._front = front
         self._prefix = f"{channel} ".encode()
         self._needle = f'"{_FIELDS[channel]}":"'.encode()
         self._result = result
@@ -119,7 +116,6 @@ class _Layout:
         self._says_depth = channel == ORDER_BOOK
         self._mark = result + _FIRST_FIELD if channel == ORDER_BOOK_UPDATE else None
         self._keys: dict[bytes, dict[bytes, bytes]] = {mark: {} for mark in _MARKS}
-        self.seen: _Seen = slice(0), self._keys[b""].get, None, b""
 
     def find(self, frame: bytes) -> bytes | None:
         """The key of a push that is not where or what the last one was."""
@@ -129,22 +125,24 @@ class _Layout:
         if start < 0 or marked not in self._keys:
             return parsed_key(frame)
         keys = self._keys[marked]
-        window = slice(start, start + self._width)
-        near = frame[window]
+        end = start + self._width
+        near = frame[start:end]
         key = keys.get(near)
         if key is None:
             key, stop = self._make(frame, start + len(self._needle), _MARKS[marked])
-            if key is None or stop > window.stop:
+            if key is None or stop > end:
                 return key or parsed_key(frame)
             if len(keys) >= _MOST_KEYS:
                 keys.clear()
             keys[near] = key
-        self.seen = window, keys.get, mark, marked
+        # Both checks of an update are needed: a depth may also stand behind the arrays.
+        checks = () if mark is None else ((mark.start, marked), (-3, _BRACKET))
+        push_key.learn(self._front, start, end, keys, checks)
         return key
 
     def _find_mark(self, frame: bytes, at: int, start: int) -> slice:
         """Where an update says its depth: behind `t`, if not at the end behind the arrays."""
-        if start <= at or frame[-3] != _BRACKET:
+        if start <= at or frame[-3:-2] != _BRACKET:
             return _NOWHERE
         return slice(at, at + 1 if frame[at] == _NO_DEPTH else frame.find(b'"', at + 4) + 1)
 
@@ -163,29 +161,28 @@ class _Layout:
 def _layouts(at: int) -> dict[bytes, _Layout]:
     """The layouts of all channels, by the bytes of a push from where `"channel"` begins."""
     heads = {name: f'"channel":"{name}{_TAIL}' for name in _FIELDS}
-    return {head.encode()[:_HEAD]: _Layout(name, at + len(head)) for name, head in heads.items()}
+    return {
+        front: _Layout(name, front, at + len(head))
+        for name, head in heads.items()
+        for front in (head.encode()[:_HEAD],)
+    }
 
 
 _NOW, _now = slice(_WITH_MS, _WITH_MS + _HEAD), _layouts(_WITH_MS).get
 _THEN, _then = slice(_WITHOUT_MS, _WITHOUT_MS + _HEAD), _layouts(_WITHOUT_MS).get
-_OBU_LAYOUT = _Layout(OBU, len(_OBU_HEAD))
+_OBU, _obu = slice(0, len(_OBU_HEAD)), _Layout(OBU, _OBU_HEAD, len(_OBU_HEAD))
 
 
-def push_key(self: object, frame: bytes, text: bool) -> bytes | None:  # noqa: ARG001
-    """`Venue.key`: the topic key of a push, or None when it is no push of a known channel."""
-    if not text:
-        return None
+def _find(frame: bytes) -> bytes | None:
+    """The key of a push that is not where or what the last one was."""
     layout = _now(frame[_NOW])
     if layout is None:
-        layout = _OBU_LAYOUT if frame.startswith(_OBU_HEAD) else _then(frame[_THEN])
-        if layout is None:
-            return parsed_key(frame)
-    window, look_up, mark, marked = layout.seen
-    key = look_up(frame[window])
-    # Both tests of an update are needed: a depth may also stand behind the arrays.
-    if key is None or (mark and (frame[mark] != marked or frame[-3] != _BRACKET)):
-        return layout.find(frame)
-    return key
+        layout = _obu if frame.startswith(_OBU_HEAD) else _then(frame[_THEN])
+    return parsed_key(frame) if layout is None else layout.find(frame)
+
+
+push_key = KeyMemo((_NOW, _OBU, _THEN), _find)
+"""`Venue.key`: the topic key of a push, or None when it is no push of a known channel."""
 
 
 # The way that takes any JSON

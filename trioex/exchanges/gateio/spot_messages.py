@@ -1,6 +1,6 @@
 """Messages from the parsed pushes of Gate.io spot, channel by channel.
 
-One function a channel; the table at the end says which, and which struct it takes. A function
+One function a channel; the table at the end says which, and which structs it takes. A function
 refuses a push of another stream than its own.
 """
 
@@ -34,10 +34,11 @@ from .spot_wire import (
     CandleResult,
     Push,
     TickerResult,
+    TimedPush,
     TradeResult,
     UpdateResult,
 )
-from .wire import NS_A_MS, NS_A_SECOND, exact_ns, number_form, require_finite
+from .wire import NS_A_MS, NS_A_SECOND, exact_ns, number_form, parser, require_finite
 
 __all__ = ["CHANNELS", "Build", "Messages", "Stream"]
 
@@ -54,40 +55,45 @@ class Stream:
     interval: str
     depth: int | None
     number_type: type[Number]
+    topic: str = ""
 
 
 Messages: TypeAlias = Sequence[MarketMessage]
-Build: TypeAlias = Callable[[Stream, Any, int], Messages]
-"""(stream, push, receive time) -> messages."""
+Build: TypeAlias = Callable[[Stream, Any, bytes, int], Messages]
+"""(stream, push, its frame, receive time) -> messages."""
 
 
 def _of_another(name: str) -> DecodeError:
     return DecodeError(f"it is about {name!r}")
 
 
-def _moment(push: Push[Any], millis: int | None = None) -> int:
+_parse_time = parser(TimedPush[Any]).decode
+
+
+def _moment(push: Push[Any], frame: bytes, millis: int | None = None) -> int:
     """The exchange's time in ns: the result's own, else the envelope's."""
     if millis is not None:
         return millis * NS_A_MS
-    if push.time_ms is not None:
-        return push.time_ms * NS_A_MS
-    if push.time is not None:
-        return push.time * NS_A_SECOND
+    timed = push if isinstance(push, TimedPush) else _parse_time(frame)
+    if timed.time_ms is not None:
+        return timed.time_ms * NS_A_MS
+    if timed.time is not None:
+        return timed.time * NS_A_SECOND
     raise DecodeError("it has neither `time_ms` nor `time`")
 
 
 # Channel by channel. Arguments are given by place where pushes come by the thousand.
 
 
-def _trades(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _trades(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     result: TradeResult[Number] | list[TradeResult[Number]] = push.result
     if isinstance(result, list):
-        return [_trade(stream, push, trade, received) for trade in result]
-    return (_trade(stream, push, result, received),)
+        return [_trade(stream, push, trade, frame, received) for trade in result]
+    return (_trade(stream, push, result, frame, received),)
 
 
 def _trade(
-    stream: Stream, push: Push[Any], trade: TradeResult[Number], received: int
+    stream: Stream, push: Push[Any], trade: TradeResult[Number], frame: bytes, received: int
 ) -> MarketMessage:
     if trade.stream != stream.name:
         raise _of_another(trade.stream)
@@ -95,7 +101,7 @@ def _trade(
         _GATEIO,
         _SPOT,
         stream.symbol,
-        _trade_moment(push, trade),
+        _trade_moment(push, trade, frame),
         received,
         trade.price,
         trade.amount,
@@ -105,18 +111,18 @@ def _trade(
     )
 
 
-def _trade_moment(push: Push[Any], trade: TradeResult[Number]) -> int:
+def _trade_moment(push: Push[Any], trade: TradeResult[Number], frame: bytes) -> int:
     millis = trade.create_time_ms
     if millis is None:
         seconds = trade.create_time
-        return _moment(push) if seconds is None else seconds * NS_A_SECOND
+        return _moment(push, frame) if seconds is None else seconds * NS_A_SECOND
     moment = exact_ns(str(millis))
     if moment is None:
         raise DecodeError(f"`create_time_ms` {millis!r} is no time")
     return moment
 
 
-def _ticker(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _ticker(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     ticker: TickerResult[Number] = push.result
     if ticker.stream != stream.name:
         raise _of_another(ticker.stream)
@@ -124,7 +130,7 @@ def _ticker(stream: Stream, push: Push[Any], received: int) -> Messages:
         exchange=_GATEIO,
         market=_SPOT,
         symbol=stream.symbol,
-        exchange_time=_moment(push),
+        exchange_time=_moment(push, frame),
         receive_time=received,
         last=ticker.last,
         high=ticker.high_24h,
@@ -147,7 +153,7 @@ def _price_or_none(stream: Stream, price: str | float | None) -> Number | None:
     return number
 
 
-def _candle(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _candle(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     candle: CandleResult[Number] = push.result
     if candle.stream != stream.name:
         raise _of_another(candle.stream)
@@ -155,7 +161,7 @@ def _candle(stream: Stream, push: Push[Any], received: int) -> Messages:
         exchange=_GATEIO,
         market=_SPOT,
         symbol=stream.symbol,
-        exchange_time=_moment(push),
+        exchange_time=_moment(push, frame),
         receive_time=received,
         interval=stream.interval,
         open_time=candle.start * NS_A_SECOND,
@@ -182,7 +188,7 @@ def _candle_end(start: int, interval: str) -> int:
     return start + at.INTERVALS[interval]
 
 
-def _best(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _best(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     best: BestResult[Number] = push.result
     if best.stream != stream.name:
         raise _of_another(best.stream)
@@ -190,7 +196,7 @@ def _best(stream: Stream, push: Push[Any], received: int) -> Messages:
         _GATEIO,
         _SPOT,
         stream.symbol,
-        _moment(push, best.moment),
+        _moment(push, frame, best.moment),
         received,
         best.bid_price,
         best.bid_quantity,
@@ -201,7 +207,7 @@ def _best(stream: Stream, push: Push[Any], received: int) -> Messages:
     return (message,)
 
 
-def _book(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _book(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     book: BookResult[Number] = push.result
     if book.stream != stream.name:
         raise _of_another(book.stream)
@@ -209,7 +215,7 @@ def _book(stream: Stream, push: Push[Any], received: int) -> Messages:
         _GATEIO,
         _SPOT,
         stream.symbol,
-        _moment(push, book.moment),
+        _moment(push, frame, book.moment),
         received,
         book.bids,
         book.asks,
@@ -219,16 +225,18 @@ def _book(stream: Stream, push: Push[Any], received: int) -> Messages:
     return (message,)
 
 
-def _update(stream: Stream, push: Push[Any], received: int) -> Messages:
+def _update(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messages:
     update: UpdateResult[Number] = push.result
     if update.stream != stream.name:
         raise _of_another(update.stream)
     millis = update.moment  # the usual case without a call: nothing comes as often as updates
-    moment = _moment(push) if millis is None else millis * NS_A_MS
+    moment = _moment(push, frame) if millis is None else millis * NS_A_MS
     if update.full:
         return (_whole_book(stream, update, moment, received),)
     if update.first is None:
         raise DecodeError("Object missing required field `U` - at `$.result`")
+    if update.last < update.first:
+        raise DecodeError(f"an update goes from version {update.first} to {update.last}")
     message = BookDelta(
         _GATEIO,
         _SPOT,
@@ -264,12 +272,13 @@ def _side(levels: Iterable[Level], *, descending: bool) -> tuple[Level, ...]:
     return tuple(sorted((level for level in levels if level[1]), reverse=descending))
 
 
-CHANNELS: dict[str, tuple[Any, Build]] = {
-    at.TRADES: (TradeResult, _trades),
-    at.TICKERS: (TickerResult, _ticker),
-    at.CANDLESTICKS: (CandleResult, _candle),
-    at.BOOK_TICKER: (BestResult, _best),
-    at.ORDER_BOOK: (BookResult, _book),
-    at.ORDER_BOOK_UPDATE: (UpdateResult, _update),
-    at.OBU: (UpdateResult, _update),
+CHANNELS: dict[str, tuple[Any, Any, Build]] = {
+    at.TRADES: (Push, TradeResult, _trades),
+    at.TICKERS: (TimedPush, TickerResult, _ticker),
+    at.CANDLESTICKS: (TimedPush, CandleResult, _candle),
+    at.BOOK_TICKER: (Push, BestResult, _best),
+    at.ORDER_BOOK: (Push, BookResult, _book),
+    at.ORDER_BOOK_UPDATE: (Push, UpdateResult, _update),
+    at.OBU: (Push, UpdateResult, _update),
 }
+"""How a push of each channel is parsed, and what makes its messages."""

@@ -23,6 +23,7 @@ __all__ = [
     "CandleResult",
     "Push",
     "TickerResult",
+    "TimedPush",
     "TradeResult",
     "UpdateResult",
 ]
@@ -33,7 +34,14 @@ Levels: TypeAlias = tuple[tuple[N, N], ...]
 
 
 class Push(msgspec.Struct, Generic[R], gc=False):
+    """A push whose result says its own time, nearly always: the envelope's is not looked at."""
+
     result: R
+
+
+class TimedPush(Push[R], Generic[R], gc=False):
+    """A push whose result says no time."""
+
     time_ms: Millis | None = None
     time: Seconds | None = None
 

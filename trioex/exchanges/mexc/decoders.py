@@ -77,6 +77,9 @@ def _read_depth(topic: Topic, number_type: type[Number]) -> Reader:
 
     def read(push: Push, received: int) -> tuple[BookDelta]:
         body = push.publicAggreDepths
+        first, last = int(body.fromVersion), int(body.toVersion)
+        if last < first:
+            raise DecodeError(f"{topic}: an update goes from version {first} to {last}")
         return (
             BookDelta(
                 MEXC,
@@ -86,8 +89,8 @@ def _read_depth(topic: Topic, number_type: type[Number]) -> Reader:
                 received,
                 levels(body.bids),
                 levels(body.asks),
-                int(body.fromVersion),
-                int(body.toVersion),
+                first,
+                last,
             ),
         )
 

@@ -14,6 +14,7 @@ from ...channels import Channel, ExchangeEnum, Parameters, PublicChannelType
 from ...errors import ChannelError
 from ...messages import BookSnapshot, Number
 from ..base import Control, Decoder, Instrument, Instruments, Request, Skipped, Topic, Venue
+from ..keys import KeyMemo
 from . import endpoints
 from .answers import read_answer
 from .books import BOOKS
@@ -36,6 +37,29 @@ _CHANNELS = {
     "spot.kline": "interval=",
     "spot.ticker": "timezone=",
 }
+
+
+_MOST_KEYS = 4096
+"""Names remembered; beyond, all are forgotten and learnt again."""
+
+_keys: dict[bytes, bytes] = {}
+
+
+def _find_key(frame: bytes) -> bytes | None:
+    """Field 1 of a binary frame, which nearly always comes first and is shorter than 128 bytes."""
+    size = frame[1] if len(frame) > 2 and frame[0] == _CHANNEL_TAG else 0
+    if not 0 < size < 0x80 or len(frame) < 2 + size:
+        return _find_channel(frame)
+    name = frame[2 : 2 + size]
+    if len(_keys) >= _MOST_KEYS:
+        _keys.clear()
+    _keys[name] = name
+    push_key.learn(frame[:2], 2, 2 + size, _keys, ())
+    return name
+
+
+push_key = KeyMemo((slice(0, 2),), _find_key, False)
+"""`Venue.key`: the name of the stream, as bytes."""
 
 
 class MexcSpot(Venue):
@@ -154,13 +178,7 @@ class MexcSpot(Venue):
 
     # Frames
 
-    def key(self, frame: bytes, text: bool) -> bytes | None:
-        """Field 1 of a binary frame, as bytes."""
-        if text:
-            return None
-        if len(frame) > 2 and frame[0] == _CHANNEL_TAG and 0 < (size := frame[1]) < 0x80:
-            return frame[2 : 2 + size]
-        return _find_channel(frame)
+    key = push_key  # called without a method around it, for each frame
 
     def control(self, frame: bytes, text: bool) -> Control:
         """Say what a frame without a key means. Total."""
