@@ -127,7 +127,7 @@ def _targets(lines: Sequence[Score]) -> Any:
     axes.set_xlim(min([*reached, 0.5]) / 1.3, most * 1.3)
     low, high = axes.get_xlim()
     ticks = [tick for tick in _TICKS if low < tick < high]
-    axes.set_xticks(ticks, [f"{tick:g} ×" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_yticks(range(len(lines)), [line.name for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.6)
