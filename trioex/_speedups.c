@@ -203,11 +203,7 @@ memo_find(KeyMemo *self, PyObject *frame)
 static PyObject *
 memo_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Py_ssize_t given = PyVectorcall_NARGS(nargsf);
-    if (kwnames != NULL && given == 1 && PyTuple_GET_SIZE(kwnames) == 1
-        && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "text") == 0)
-        given = 2, kwnames = NULL;
-    if (given != 2 || kwnames != NULL || !PyBytes_CheckExact(args[0])) {
+    if (PyVectorcall_NARGS(nargsf) != 2 || kwnames != NULL || !PyBytes_CheckExact(args[0])) {
         PyErr_SetString(PyExc_TypeError, "a KeyMemo takes a frame, which is bytes, and a bool");
         return NULL;
     }

@@ -308,6 +308,9 @@ class Venue(abc.ABC):
     """The ways to keep an order book, the best first."""
     channels: Mapping[str, str]
     """Kinds offered (`spot.trades`) and, in a few words, the keywords each takes."""
+    key: Callable[[bytes, bool], bytes | None]
+    """(frame, whether it is text) -> the topic key of a push, from as few bytes as possible; None
+    when it is no push. A `KeyMemo`, best: it is called for every frame."""
 
     def __init__(self, instruments: Instruments | None = None) -> None:
         self.instruments = self.snapshot() if instruments is None else instruments
@@ -375,10 +378,6 @@ class Venue(abc.ABC):
         return None
 
     # Frames
-
-    @abc.abstractmethod
-    def key(self, frame: bytes, text: bool) -> bytes | None:
-        """The topic key of a push, from as few bytes as possible; None when it is no push."""
 
     @abc.abstractmethod
     def control(self, frame: bytes, text: bool) -> Control:

@@ -71,7 +71,7 @@ class PythonKeyMemo:
         newest = slice(start, stop), keys, checks
         self._places[front] = (newest, *others[: _MOST_PLACES - 1])
 
-    def __call__(self, frame: bytes, text: bool) -> bytes | None:
+    def __call__(self, frame: bytes, text: bool, /) -> bytes | None:
         """The key of a push, or None when it is none."""
         if text is not self._of_text:
             return None

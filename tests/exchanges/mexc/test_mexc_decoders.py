@@ -43,7 +43,7 @@ NEWER_THAN_THEIR_TEXT = {
 
 
 def decode(frame: bytes, number: type[Any] = float) -> list[Any]:
-    key = VENUE.key(frame, text=False)
+    key = VENUE.key(frame, False)
     assert key is not None
     topic = VENUE.topic_of(key)
     assert topic is not None
@@ -276,7 +276,7 @@ def test_later_samples_have_later_versions() -> None:
 
 @given(st.binary(max_size=400), st.sampled_from(TOPICS), st.sampled_from(NUMBERS))
 def test_any_bytes_decode_or_are_refused(frame: bytes, each: Topic, number: type[Any]) -> None:
-    VENUE.key(frame, text=False)
+    VENUE.key(frame, False)
     with contextlib.suppress(DecodeError):
         VENUE.decoder(each, number)(frame, 1)
 
@@ -288,6 +288,6 @@ def test_damaged_pushes_decode_or_are_refused(
     frame = bytearray(VENUE.sample(each, wire.RECEIVED)[0])
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    VENUE.key(bytes(frame), text=False)
+    VENUE.key(bytes(frame), False)
     with contextlib.suppress(DecodeError):
         VENUE.decoder(each, number)(bytes(frame), 1)

@@ -201,7 +201,7 @@ def test_a_key_is_the_name_of_the_stream() -> None:
     for path in sorted(wire.DATA.rglob("public.*.hex")):
         frame = bytes.fromhex(path.read_text("ascii"))
         text = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        assert VENUE.key(frame, text=False) == text["channel"].encode()
+        assert VENUE.key(frame, False) == text["channel"].encode()
 
 
 @pytest.mark.parametrize("size", [1, 127, 128, 129, 300, 20_000])
@@ -215,7 +215,7 @@ def test_a_key_of_any_length_in_any_place(size: int) -> None:
         wire.varint(20 << 3 | 1) + bytes(8) + wire.varint(21 << 3 | 5) + bytes(4),
     ]
     for before in others:
-        assert VENUE.key(before + channel + wire.field(3, b"BTCUSDT"), text=False) == name
+        assert VENUE.key(before + channel + wire.field(3, b"BTCUSDT"), False) == name
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_a_key_of_any_length_in_any_place(size: int) -> None:
     ],
 )
 def test_what_has_no_channel_has_no_key(frame: bytes) -> None:
-    assert VENUE.key(frame, text=False) is None
+    assert VENUE.key(frame, False) is None
     assert isinstance(VENUE.control(frame, text=False), Skipped)
 
 
 def test_text_has_no_key() -> None:
-    assert VENUE.key(wire.field(1, b"spot@x"), text=True) is None
+    assert VENUE.key(wire.field(1, b"spot@x"), True) is None
 
 
 @given(st.binary(max_size=300), st.booleans())
