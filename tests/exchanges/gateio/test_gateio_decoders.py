@@ -459,6 +459,12 @@ def test_a_push_of_another_stream_is_refused(name: str) -> None:
         data.VENUE.decoder(TOPICS[name], float)(other, 0)
 
 
+def test_a_book_does_not_go_back() -> None:
+    frame = pushed("spot.obu.push_delta", U=11, u=10)
+    with pytest.raises(DecodeError, match="from version 11 to 10"):
+        data.VENUE.decoder(TOPICS["spot.obu.push_delta"], float)(frame, 0)
+
+
 def test_one_trade_of_another_pair_is_refused() -> None:
     message = json.loads(data.published("spot.trades.push.ccxt"))
     first = message["result"][0]

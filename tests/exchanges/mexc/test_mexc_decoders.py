@@ -203,6 +203,13 @@ def test_a_version_is_an_integer(field: str) -> None:
         decode(wire.write(push))
 
 
+def test_a_book_does_not_go_back() -> None:
+    push = wire.load("public.aggre.depth.push.json")
+    push["publicincreasedepths"] |= {"fromversion": "11", "toversion": "10"}
+    with pytest.raises(DecodeError, match=r"aggre\.depth.* from version 11 to 10"):
+        decode(wire.write(push))
+
+
 def test_a_trade_has_a_side() -> None:
     push = wire.load("public.aggre.deals.push.json")
     push["publicdeals"]["deals"][0]["tradetype"] = 3
