@@ -102,6 +102,7 @@ def test_it_answers_nothing_while_it_is_not_live(state: BookState) -> None:
         lambda: book.volume_to(Side.BUY, 1.0),
         lambda: book.sweep(Side.BUY, 1.0),
         book.snapshot,
+        lambda: book.horizon,
     ):
         with pytest.raises(BookNotLive, match=f"BTCUSDT is {state.name}: versions 5 to 7"):
             read()
@@ -142,6 +143,27 @@ def test_what_lies_beyond_a_cut_snapshot_is_never_taken_for_known() -> None:
     assert book.horizon == (98.0, None)
     assert book._data.nears_the_end(4)
     assert not book._data.nears_the_end(3)
+
+
+def test_a_sweep_says_that_it_ended_where_the_knowledge_ends() -> None:
+    book = OrderBook(GATEIO, "spot", "BTCUSDT", MutableBook())
+    levels = [(99.0, 1.0), (98.0, 1.0)], [(101.0, 1.0)]
+    book._data.replace(snapshot(1, *levels), limit=2)
+    book._data.mark(BookState.LIVE)
+    assert book.sweep(Side.SELL, 5.0).is_cut
+    assert not book.sweep(Side.SELL, 2.0).is_cut
+    assert not book.sweep(Side.BUY, 5.0).is_cut  # there are no more asks
+    bounded = make(*levels, depth=2)
+    assert bounded.horizon == (98.0, None)
+    assert bounded.sweep(Side.SELL, 5.0).is_cut
+
+
+def test_who_reads_a_book_cannot_change_it() -> None:
+    book = some()
+    for name in ("version", "exchange_time", "receive_time", "state", "reason", "resyncs", "depth"):
+        with pytest.raises(AttributeError):
+            setattr(book, name, 5)
+    assert not {"apply", "replace", "mark", "renewed"} & set(dir(book))
 
 
 def test_exact_numbers_are_not_rounded_by_the_callers_context() -> None:
