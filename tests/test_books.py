@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from itertools import pairwise, product
 from typing import Any
@@ -706,6 +707,71 @@ async def test_leaving_does_not_wait_for_audits(
     assert trio.current_time() - left < 1.0
 
 
+# Versions that cannot be trusted
+
+
+@pytest.mark.parametrize("redundancy", ["none", "standby", "hot"])
+@pytest.mark.parametrize(("exchange", "how"), [SOURCES[0], SOURCES[2], SOURCES[4]])
+async def test_a_book_follows_an_exchange_that_numbers_anew(
+    exchange: str,
+    how: dict[str, Any],
+    redundancy: str,
+    virtual: Environment,
+    autojump_clock: object,
+) -> None:
+    """It restarts: all connections end, and every version is a small one from then on."""
+    below: list[int] = []
+
+    def lower(text: str) -> str:
+        def less(found: re.Match[str]) -> str:
+            return found[1] + str(int(found[2]) - sum(below))
+
+        return re.sub(r'("(?:u|U|id|lastUpdateId)":)(\d{7,})', less, text)
+
+    async with open_simulator(
+        exchange, symbols=["BTCUSDT"], environment=virtual, latency=0.02
+    ) as simulator:
+
+        async def fetch(url: str) -> bytes:
+            return lower((await simulator.fetch(url)).decode()).encode()
+
+        simulator.tamper = lambda _, frame: [lower(frame) if isinstance(frame, str) else frame]
+        async with WebSocketManager(simulator.config(fetch=fetch, redundancy=redundancy)) as ws:
+            book = await ws.bind(BOOK, ignore, **how).live()
+            await trio.sleep(10)
+            market = simulator.market["BTCUSDT"]
+            below.append(market.version - 1000)
+            simulator.disconnect("drop")
+            await trio.sleep(20)
+            assert book.is_live
+            assert 1000 < book.version < 10_000
+            assert book.version > market.version - below[0] - 100
+
+
+@pytest.mark.parametrize("redundancy", ["none", "standby", "hot"])
+async def test_one_far_version_does_not_end_a_book(
+    redundancy: str, virtual: Environment, autojump_clock: object
+) -> None:
+    async with managed("gateio", virtual, redundancy=redundancy, latency=0.02) as (simulator, ws):
+        book = await ws.bind(BOOK, ignore).live()
+        await trio.sleep(5)
+        done: list[object] = []
+
+        def garble(_: object, frame: Any) -> list[Any]:
+            if done or '"U"' not in frame:
+                return [frame]
+            message = json.loads(frame)
+            message["result"] |= {"U": 10**15, "u": 10**15}
+            done.append(frame)
+            return [json.dumps(message, separators=(",", ":"))]
+
+        simulator.tamper = garble
+        await trio.sleep(30)
+        assert done
+        assert book.is_live
+        assert book.version > simulator.market["BTCUSDT"].version - 100
+
+
 # A market deeper than a snapshot
 
 
@@ -732,7 +798,7 @@ class Depths:
             self.horizons.append(book.horizon)
 
 
-@pytest.mark.parametrize("latency", [0.0, 0.2])
+@pytest.mark.parametrize("latency", [0.0, 0.03])
 async def test_a_book_of_a_deep_market_is_extended_and_audited_as_far_as_it_is_known(
     latency: float,
     virtual: Environment,

@@ -601,7 +601,7 @@ def test_silence_while_the_exchange_goes_on_is_a_difference() -> None:
 
 ACTIONS = (
     "move", "move", "move", "push", "push", "lose", "twice", "swap", "snapshot", "late", "old",
-    "full", "cut", "confirm", "garble", "fail",
+    "full", "cut", "confirm", "garble", "far", "fail",
 )  # fmt: skip
 
 
@@ -707,16 +707,19 @@ def test_a_live_book_is_the_exchanges_whatever_happens(
             case "garble" if made.book.is_live and made.book.version == market.pushed:
                 crossed = [(number(99), number(1))], [(number(98), number(1))]
                 bring(delta(market.pushed + 1, market.pushed + 1, *crossed))
+            case "far":
+                bring(delta(FAR, FAR))
             case _:
                 made.failed("nobody answered")
         check()
-    # The faults are over: one push, and what it asks for.
+    # The faults are over: pushes enough to see through far versions, and what they ask for.
     if not is_connected:
         is_connected = True
         made.confirmed()
     market.push()
-    market.move(1)
-    bring(market.push())
+    for _ in range(20):
+        market.move(1)
+        bring(market.push())
     if not made.book.is_live:
         assert made.need is (Need.RENEW if source is BookSource.STREAM else Need.SNAPSHOT)
         if source is BookSource.STREAM:
