@@ -259,7 +259,8 @@ class WebSocketConfig:
         stale_after: a channel that was silent for so long is stale; None judges only channels
             with a natural rate, by that.
         book_audit: seconds in which every order book that is LIVE is compared once with one by
-            REST, of the same version; None for never. One that differs is built anew.
+            REST, of the same version; None for never. One that differs is built anew, and one
+            whose stream fell silent. Those of `source="limited"` are left out.
         backoff_first, backoff_most: delay of the second attempt to reconnect and the most it
             grows to; the first attempt is made at once.
         ssl_context: for TLS; None for the system's trust.

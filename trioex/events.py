@@ -100,7 +100,7 @@ class SubscriptionRefused(ConnectionEvent, frozen=True, gc=False, tag="subscript
 
     Attributes:
         channel: what was asked for.
-        reason: the venue's words.
+        reason: the venue's words, or ours for a book that it confirmed and does not have.
         code: the venue's error code, or None.
         is_final: False when the refusal may be about the moment: the binding lives, and it is
             asked for again, with pauses. That is so by the venue's code, and for two minutes for
@@ -142,7 +142,7 @@ class BookStateChanged(ConnectionEvent, frozen=True, gc=False, tag="book_state_c
 
     Attributes:
         channel: `spot.orderbook.BTCUSDT`.
-        state, before: where it is and where it was; GAP after GAP where another attempt failed.
+        state, before: where it is and where it was; the same where attempts go on failing.
         reason: why it is not LIVE, in words; empty where it is.
         version: of the book, -1 where it never had one.
     """
@@ -158,7 +158,8 @@ class Gap(ConnectionEvent, frozen=True, gc=False, tag="gap"):
     """Book versions are missing between two messages of a channel. Its line is -1.
 
     Attributes:
-        channel: `spot.orderbook.BTCUSDT`.
+        channel: `spot.orderbook_delta.BTCUSDT`, `spot.orderbook.BTCUSDT`: whichever is bound; one
+            event each where both are.
         first_version, last_version: what is missing. A last version below the first says
             that the exchange numbers its books anew.
     """
