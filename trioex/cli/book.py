@@ -6,6 +6,7 @@ is printed, or where the output is slow the book as it is when its turn comes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from rich.console import Console
 from ..binding import Binding, BindingState
 from ..channels import ExchangeEnum
 from ..config import Environment, WebSocketConfig
-from ..errors import TrioexError
+from ..errors import BindingError, TrioexError
 from ..events import BookStateChanged, ConnectionEvent, Disconnected, SubscriptionRefused
 from ..manager import WebSocketManager
 from ..messages import BookState, Number
@@ -189,9 +190,11 @@ class Books:
             # Books are handed out while they are LIVE only.
             nonlocal outage
             if isinstance(event, BookStateChanged) and event.state is not BookState.LIVE:
-                book = manager.book(event.channel.rpartition(".")[2])
-                if not book.is_live:
-                    await print_book(book)
+                # By now it may be refused: that is told in the end.
+                with contextlib.suppress(BindingError):
+                    book = manager.book(event.channel)
+                    if not book.is_live:
+                        await print_book(book)
             if isinstance(event, Disconnected) and outage != self._log.outage:
                 outage = self._log.outage
                 for tally in self.tallies.values() if outage else ():
