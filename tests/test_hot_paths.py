@@ -52,7 +52,10 @@ def test_the_counts_of_subscriptions_are_right_at_any_time(
         if isinstance(what, Topic):
             getattr(subscriptions, step)(what)
         elif isinstance(what, str):
-            for request in subscriptions.requests(wall=0):
+            has_requests = subscriptions.has_requests
+            requests = subscriptions.requests(wall=0)
+            assert has_requests == bool(requests)
+            for request in requests:
                 decide(subscriptions, request, what)
         else:
             subscriptions.reset()

@@ -146,7 +146,9 @@ class Connection:
 
     def wake(self) -> None:
         """There may be requests to send."""
-        if self._nursery is not None and not self._is_asking:
+        if self._nursery is None or self._is_asking:
+            return
+        if self._subscriptions.has_requests:
             self._is_asking = True
             self._nursery.start_soon(self._request)
 

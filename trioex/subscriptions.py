@@ -153,6 +153,14 @@ class Subscriptions:
 
     # What to send
 
+    @property
+    def has_requests(self) -> bool:
+        """Whether `requests` would return any."""
+        entries = self._entries
+        return bool(self._leaving) or any(
+            entries[name].state is _State.WANTED for name in self._unsettled
+        )
+
     def requests(self, wall: int) -> list[Request]:
         """Return what to send; tell `sent` when each has been.
 
