@@ -212,8 +212,8 @@ class TLSStream(trio.abc.Stream):
     def _offer_session(self) -> None:
         if self._keep_session is None or self._version is None:
             return
-        # Each look at it loses 6 KiB in Python's ssl (seen with 3.11.7). What was resumed will do for
-        # the next connection too, until a server refuses it; then there is a new one to look at.
+        # Each look at it loses 6 KiB in Python's ssl (seen with 3.11.7). What was resumed will do
+        # for the next connection too, until a server refuses it; then there is a new one.
         session = self._resuming if self.resumed else self._object.session
         # Without an ID there is nothing to resume; one that came as a ticket has one too.
         if session is not None and session.id:
