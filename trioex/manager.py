@@ -62,6 +62,7 @@ from .staleness import ChannelState
 from .subscriptions import Outcome
 from .supervisor import Lines
 from .synchroniser import StateChange
+from .urls import shown
 
 __all__ = [
     "BaseWebsocketInterface",
@@ -483,7 +484,10 @@ class WebSocketManager(BaseWebsocketInterface):
         timeout = self.config.connect_timeout
         await self._tend(self._ready, trio.current_time() + timeout)
         if not self._ready.is_set() and not any(line.is_open for line in self._lines):
-            self._end(ConnectFailed(f"no connection within {timeout:g} s: {self._last_failure}"))
+            # The first attempt may last as long as that, and have told nothing yet.
+            url = shown(self.config.url or self._venue.url)
+            why = self._last_failure or f"{url} did not open in that time"
+            self._end(ConnectFailed(f"no connection within {timeout:g} s: {why}"))
 
     async def _tend(self, event: trio.Event, deadline: float = math.inf) -> None:
         """Wait for an event, at most until `deadline`, and do what is to be done meanwhile.
