@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 # callbacks that do not wait; ruff has 109 and 110.
 NOT_ASYNC := ASYNC109,ASYNC110,ASYNC114,ASYNC124,ASYNC128
 
-TWINS := tests/test_frames.py tests/test_router.py tests/test_handler_shapes.py tests/exchanges
+TWINS := tests/test_frames.py tests/test_router.py tests/test_handler_shapes.py tests/exchanges \
+	tests/transport/test_tls.py tests/transport/test_tls_records.py
 
 .PHONY: demo test lint types tests bench clean
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from trioex.errors import DecodeError
 from trioex.exchanges.keys import PythonKeyMemo
 from trioex.frames import python_take_run
 from trioex.router import Router
+from trioex.transport.tls import python_drain
 
 try:
     compiled: Any = importlib.import_module("trioex._speedups")
@@ -100,6 +102,27 @@ def test_runs_of_frames(pieces: list[bytes], at: int, most: int) -> None:
 def test_nonsense_is_refused(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, IndexError)):
         compiled.take_run(*arguments)
+
+
+# TLS
+
+
+@needs_compiled
+@pytest.mark.parametrize("drain", [python_drain, compiled and compiled.drain])
+def test_a_drain_reads_to_the_end_and_keeps_what_it_read(drain: Any) -> None:
+    answers: list[Any] = [b"one", b"two", b""]
+    pieces: list[bytes] = []
+    drain(lambda most: answers.pop(0), 9, pieces)
+    assert (pieces, answers) == ([b"one", b"two"], [])
+
+    def read(most: int) -> bytes:
+        if len(pieces) == 3:
+            raise ssl.SSLWantReadError
+        return b"%d" % most
+
+    with pytest.raises(ssl.SSLWantReadError):
+        drain(read, 9, pieces)
+    assert pieces == [b"one", b"two", b"9"]
 
 
 # Keys

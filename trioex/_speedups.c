@@ -1,4 +1,4 @@
-/* The three loops that run for every frame, in C. What they do, and why, is said where they stand
+/* The loops that run for every frame, in C. What they do, and why, is said where they stand
  * in Python: frames.python_take_run, exchanges.keys.PythonKeyMemo, Router.feed_in_python. These
  * must give the same results, and tests run with both. What is not plain is left to Python.
  */
@@ -103,6 +103,31 @@ take_run(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
         at = start + length;
     }
     return Py_BuildValue("nn", at, size);
+}
+
+/* transport.tls.python_drain */
+
+PyDoc_STRVAR(drain_doc, "drain(read, most, pieces)\n\nSee trioex.transport.tls.");
+
+static PyObject *
+drain(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3 || !PyList_CheckExact(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "drain takes a function, an int and a list");
+        return NULL;
+    }
+    for (;;) {
+        PyObject *piece = PyObject_CallOneArg(args[0], args[1]);
+        if (piece == NULL)
+            return NULL;
+        int is_end = !PyObject_IsTrue(piece);
+        int failed = is_end ? 0 : PyList_Append(args[2], piece);
+        Py_DECREF(piece);
+        if (failed)
+            return NULL;
+        if (is_end)
+            Py_RETURN_NONE;
+    }
 }
 
 /* exchanges.keys.PythonKeyMemo */
@@ -586,6 +611,7 @@ feed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 
 static PyMethodDef methods[] = {
     {"take_run", (PyCFunction)(void (*)(void))take_run, METH_FASTCALL, take_run_doc},
+    {"drain", (PyCFunction)(void (*)(void))drain, METH_FASTCALL, drain_doc},
     {"feed", (PyCFunction)(void (*)(void))feed, METH_FASTCALL, feed_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -117,3 +117,14 @@ async def test_a_ticket_that_comes_behind_the_data_is_kept_at_the_end(
         assert len(kept) == 1
     async with shaken(in_memory, make, trusting, session=kept[0]) as (client, _):
         assert client.resumed
+
+
+async def test_a_session_that_was_resumed_is_not_asked_for_again(
+    certificates: Certificates, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's ssl loses some KiB each time, and it will do for the next connection too."""
+    monkeypatch.setattr(trusting, "sslobject_class", _Counting)
+    monkeypatch.setattr(_Counting, "asked", 0)
+    make = StdlibServer.share(certificates.leaf, V13)
+    assert await resumptions(in_memory, make, trusting, times=4) == [False, True, True, True]
+    assert _Counting.asked == 1

@@ -13,15 +13,18 @@ from types import MethodType
 from typing import Any, Protocol
 
 from ...errors import DecodeError
-from ...messages import Number
+from ...messages import BookDelta, Number
 from ..base import Decoder, Topic
-from .endpoints import TRADES
+from .endpoints import OBU, ORDER_BOOK_UPDATE, TRADES
 from .spot_keys import split_key
-from .spot_messages import CHANNELS, Messages, Stream
-from .spot_wire import Push
-from .wire import MALFORMED, number_form, parser, require_finite
+from .spot_messages import CHANNELS, GATEIO, SPOT, Messages, Stream
+from .spot_wire import Push, UpdateResult
+from .wire import MALFORMED, NS_A_MS, number_form, parser, require_finite
 
 __all__ = ["make_decoder"]
+
+
+_UPDATES = frozenset({ORDER_BOOK_UPDATE, OBU})
 
 
 class _Numbered(Protocol):
@@ -42,8 +45,11 @@ def make_decoder(topic: Topic, number_type: type[Number]) -> Decoder:
         number_type,
         topic.name,
     )
+    is_exact = number_type is Decimal
+    is_plain = channel in _UPDATES and not is_exact
+    decode = _update_decoder(channel) if is_plain else _decoder(channel, is_exact)
     # A method of the stream: as quick to call as a closure, and a seventh of its size.
-    return MethodType(_decoder(channel, number_type is Decimal), stream)
+    return MethodType(decode, stream)
 
 
 @functools.cache
@@ -64,6 +70,43 @@ def _decoder(channel: str, is_exact: bool) -> Callable[[Stream, bytes, int], Mes
             if _is_empty(frame):
                 return ()
             raise DecodeError(f"{stream.topic}: no push of this channel: {error}") from error
+
+    return decode
+
+
+@functools.cache
+def _update_decoder(channel: str) -> Callable[[Stream, bytes, int], Messages]:
+    """What `_decoder` does, with the plain update written out: nothing comes as often."""
+    parse = _parser(channel, is_exact=False)
+    decode_any = _decoder(channel, is_exact=False)
+
+    def decode(stream: Stream, frame: bytes, received: int) -> Messages:
+        try:
+            update: UpdateResult[Number] | None = parse(frame).result
+        except MALFORMED:
+            update = None
+        if (
+            update is None
+            or update.stream != stream.name
+            or (millis := update.moment) is None
+            or (first := update.first) is None
+            or first > update.last
+            or update.full
+        ):
+            return decode_any(stream, frame, received)
+        return (
+            BookDelta(
+                GATEIO,
+                SPOT,
+                stream.symbol,
+                millis * NS_A_MS,
+                received,
+                update.bids,
+                update.asks,
+                first,
+                update.last,
+            ),
+        )
 
     return decode
 

@@ -40,10 +40,10 @@ from .spot_wire import (
 )
 from .wire import NS_A_MS, NS_A_SECOND, exact_ns, number_form, parser, require_finite
 
-__all__ = ["CHANNELS", "Build", "Messages", "Stream"]
+__all__ = ["CHANNELS", "GATEIO", "SPOT", "Build", "Messages", "Stream"]
 
-_GATEIO = ExchangeEnum.GATEIO
-_SPOT = "spot"
+GATEIO = ExchangeEnum.GATEIO
+SPOT = "spot"
 
 
 @attrs.frozen
@@ -98,8 +98,8 @@ def _trade(
     if trade.stream != stream.name:
         raise _of_another(trade.stream)
     return Trade(
-        _GATEIO,
-        _SPOT,
+        GATEIO,
+        SPOT,
         stream.symbol,
         _trade_moment(push, trade, frame),
         received,
@@ -127,8 +127,8 @@ def _ticker(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Mes
     if ticker.stream != stream.name:
         raise _of_another(ticker.stream)
     message = Ticker(
-        exchange=_GATEIO,
-        market=_SPOT,
+        exchange=GATEIO,
+        market=SPOT,
         symbol=stream.symbol,
         exchange_time=_moment(push, frame),
         receive_time=received,
@@ -158,8 +158,8 @@ def _candle(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Mes
     if candle.stream != stream.name:
         raise _of_another(candle.stream)
     message = Kline(
-        exchange=_GATEIO,
-        market=_SPOT,
+        exchange=GATEIO,
+        market=SPOT,
         symbol=stream.symbol,
         exchange_time=_moment(push, frame),
         receive_time=received,
@@ -193,8 +193,8 @@ def _best(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messa
     if best.stream != stream.name:
         raise _of_another(best.stream)
     message = BookTicker(
-        _GATEIO,
-        _SPOT,
+        GATEIO,
+        SPOT,
         stream.symbol,
         _moment(push, frame, best.moment),
         received,
@@ -212,8 +212,8 @@ def _book(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Messa
     if book.stream != stream.name:
         raise _of_another(book.stream)
     message = BookSnapshot(
-        _GATEIO,
-        _SPOT,
+        GATEIO,
+        SPOT,
         stream.symbol,
         _moment(push, frame, book.moment),
         received,
@@ -229,8 +229,7 @@ def _update(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Mes
     update: UpdateResult[Number] = push.result
     if update.stream != stream.name:
         raise _of_another(update.stream)
-    millis = update.moment  # the usual case without a call: nothing comes as often as updates
-    moment = _moment(push, frame) if millis is None else millis * NS_A_MS
+    moment = _moment(push, frame, update.moment)
     if update.full:
         return (_whole_book(stream, update, moment, received),)
     if update.first is None:
@@ -238,8 +237,8 @@ def _update(stream: Stream, push: Push[Any], frame: bytes, received: int) -> Mes
     if update.last < update.first:
         raise DecodeError(f"an update goes from version {update.first} to {update.last}")
     message = BookDelta(
-        _GATEIO,
-        _SPOT,
+        GATEIO,
+        SPOT,
         stream.symbol,
         moment,
         received,
@@ -255,8 +254,8 @@ def _whole_book(
     stream: Stream, update: UpdateResult[Number], moment: int, received: int
 ) -> MarketMessage:
     return BookSnapshot(
-        exchange=_GATEIO,
-        market=_SPOT,
+        exchange=GATEIO,
+        market=SPOT,
         symbol=stream.symbol,
         exchange_time=moment,
         receive_time=received,
