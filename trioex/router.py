@@ -694,12 +694,14 @@ class Router:
         self.empty += 1
 
     def take_last(self, batch: Stamped) -> bytes | None:
-        """Take the last frame out of a batch, for `feed_measured`; None where it is no push.
+        """Take the last frame out of a batch, for `feed_measured`; None where nobody bound it.
 
         A control frame stays where it is: it may have to be sieved.
         """
         frames = batch.frames
-        if not frames or self._key(frames[-1], batch.text) is None:
+        key = self._key(frames[-1], batch.text) if frames else None
+        if key is None or (key not in self._routes and self._find(key) is None):
+            batch.probe.latency.missed()
             return None
         return frames.pop()
 

@@ -383,15 +383,16 @@ def test_a_measured_frame_is_routed_as_any_other(
 
 def test_what_is_no_message_is_not_measured(caplog: pytest.LogCaptureFixture) -> None:
     routed, clock, latency = Routed(9), Clock(), Latency()
-    for frame in (BROKEN, trade(1, "ETH_USDT")):
-        batch = stamped(clock, latency, Batch(True, [frame], 1, 0))
-        last = routed.router.take_last(batch)
-        assert last == frame
-        assert not routed.router.feed_measured(last, batch, routed.legs[0])
-    assert (routed.router.undecodable, routed.router.unrouted) == (1, 1)
-    batch = stamped(clock, latency, Batch(True, [trade(1), b"what is this?"], 1, 0))
-    assert routed.router.take_last(batch) is None
-    assert len(batch.frames) == 2
+    batch = stamped(clock, latency, Batch(True, [BROKEN], 1, 0))
+    assert routed.router.take_last(batch) == BROKEN
+    assert not routed.router.feed_measured(BROKEN, batch, routed.legs[0])
+    assert routed.router.undecodable == 1
+    for frame in (b"what is this?", trade(1, "ETH_USDT")):
+        latency.countdown = 7
+        batch = stamped(clock, latency, Batch(True, [trade(1), frame], 1, 0))
+        assert routed.router.take_last(batch) is None
+        assert len(batch.frames) == 2
+        assert latency.countdown == 0  # the next read is measured instead
     assert latency.statistics().measured == 0
 
 

@@ -138,6 +138,10 @@ class Latency:
         probe = Probe(self, perf_ns, wall - batch.received, now, weight)
         return Stamped(batch.text, batch.frames, batch.received, batch.size, probe)
 
+    def missed(self) -> None:
+        """There was nothing to measure in a batch: the next one takes its turn."""
+        self.countdown = 0
+
     def routed(
         self,
         batch: Stamped,
