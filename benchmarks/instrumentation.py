@@ -3,7 +3,7 @@
 Through a whole manager with `handoff="direct"`, from the bytes that a read returns to a handler
 that counts: split, routed, decoded, watched over. The stream returns at once and costs next to
 nothing, so that nothing hides the price; a read of a real socket takes some 10 µs more. CPU time.
-Then with a socket, 1000 reads a second of one trade each, of which one in two or three is measured.
+Then with a socket, 1000 reads a second of one trade each, of which one in ten is measured.
 """
 
 from __future__ import annotations

@@ -689,7 +689,7 @@ class WebSocketManager(BaseWebsocketInterface):
                 source, batch = await channel.receive()
             except trio.EndOfChannel:
                 return
-            if measures and isinstance(batch, Stamped):
+            if measures and type(batch) is Stamped:
                 await self._route_measured(source, batch)
             else:
                 await self._route(source, batch)
@@ -728,7 +728,7 @@ class WebSocketManager(BaseWebsocketInterface):
         if not self._channel.is_empty:
             await self._channel.send(source, batch)
             return
-        if self._latency is not None and isinstance(batch, Stamped):
+        if self._latency is not None and type(batch) is Stamped:  # cheaper than isinstance
             self._deliver_measured(source, batch)
             return
         frames = self._router.begin(batch.frames)

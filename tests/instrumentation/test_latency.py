@@ -149,37 +149,37 @@ def run(gaps: list[int], frames: list[bytes]) -> tuple[list[int], int]:
 
 
 def test_reads_that_are_apart_are_all_measured() -> None:
-    measured, weight = run([3 * MS] * 50, [b"x"] * 3)
+    measured, weight = run([12 * MS] * 50, [b"x"] * 3)
     assert measured == list(range(50))
     assert weight == 150
 
 
 @pytest.mark.parametrize("gap", [2_400, 100_000, MS])
-def test_in_a_rush_some_four_hundred_a_second_are_measured(gap: int) -> None:
+def test_in_a_rush_some_hundred_a_second_are_measured(gap: int) -> None:
     measured, weight = run([gap] * 20_000, [b"x"])
-    most = 20_000 * gap / (2.5 * MS)
+    most = 20_000 * gap / (10 * MS)
     assert most / 2 <= len(measured) <= 1.1 * most + 20
-    assert weight == pytest.approx(20_000, rel=0.06)
+    assert abs(weight - 20_000) <= 4096
 
 
-def test_where_time_stands_still_one_in_1024_is_measured() -> None:
+def test_where_time_stands_still_one_in_4096_is_measured() -> None:
     measured, _ = run([0] * 20_000, [b"x"])
-    assert len(measured) == 10 + 19
+    assert len(measured) == 13 + 3
 
 
 def test_in_bursts_it_is_not_always_the_first() -> None:
-    measured, _ = run([8 * MS, 1_000, 1_000, 1_000] * 500, [b"x"])
+    measured, _ = run([15 * MS, 1_000, 1_000, 1_000] * 500, [b"x"])
     places = [index % 4 for index in measured]
     assert all(places.count(place) > 100 for place in range(4))
 
 
 def test_a_rush_is_forgotten() -> None:
-    measured, weight = run([1_000] * 10_000 + [20 * MS] * 20, [b"x"])
+    measured, weight = run([1_000] * 10_000 + [30 * MS] * 20, [b"x"])
     assert measured[-20:] == list(range(10_000, 10_020))
     assert weight <= 10_020
 
 
-@given(st.lists(st.sampled_from([0, 1000, 50_000, 3 * MS, 5 * MS]), max_size=300))
+@given(st.lists(st.sampled_from([0, 1000, 50_000, 12 * MS, 25 * MS]), max_size=300))
 def test_what_is_measured_stands_for_no_more_than_came(gaps: list[int]) -> None:
     measured, weight = run(gaps, [b"x"])
     assert measured == sorted(set(measured))

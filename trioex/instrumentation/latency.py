@@ -20,9 +20,9 @@ A read is known by wall time, everything behind the hand-over is measured on a c
 set: a step of the wall clock spoils only `read` and `wire_to_handler` of what is read at that very
 moment, and counts as `Histogram.negative` where it goes backwards.
 
-The price: reads are measured as long as they are 2.5 ms apart. In a rush it is one in so many, up
-to 1024, so that some four hundred a second are measured, whatever the rate; which one does not
-depend on when it comes, so that the later ones of a burst are among them. A measured message
+The price: reads are measured as long as they are 10 ms apart. In a rush it is one in so many, up
+to 4096, so that some hundred a second are measured, whatever the rate; which one does not depend
+on when it comes, so that the later ones of a burst are among them. A measured message
 is counted as often as there are messages it stands for: those of its read, times the reads of
 which it is one.
 """
@@ -41,12 +41,13 @@ from .histogram import Histogram, Percentiles
 
 __all__ = ["ClockBounds", "Latency", "LatencyStatistics", "Probe", "Stamped"]
 
-_GAP_NS = 2_500_000
-"""Reads that follow each other faster are not all measured. To measure one takes 10 to 30 µs, as
-what it needs has left the processor's caches each time: a hundredth of the time."""
-_MOST = 1024
-"""Reads of which one is measured, at most: 2.5 ms of the fastest there are."""
-_QUIET_NS = 10_000_000
+_GAP_NS = 10_000_000
+"""Reads that follow each other faster are not all measured. To measure one takes 10 to 40 µs, as
+what it needs has left the processor's caches each time: at 1000 reads a second of 80 µs each,
+measuring more than one in ten of them would cost more than 5 %."""
+_MOST = 4096
+"""Reads of which one is measured, at most: 10 ms of the fastest there are."""
+_QUIET_NS = 20_000_000
 """The first read after so long is measured, however many of a rush before it were to be left out:
 it stands for itself alone."""
 _HALF_NS = 60_000_000_000
